@@ -1,0 +1,173 @@
+"""A cell as one YAML file: arm, hand, totes, cameras, limits. See ``config/cells/panda.yaml`` for every key explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pickcell.geometry import Pose, inverse, look_at, make_pose
+from pickcell.values import CameraModel
+
+Vector3 = tuple[float, float, float]
+
+
+class CellConfigError(ValueError):
+    """A cell file that cannot be used; the message names the file and every wrong key."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArmConfig(_Strict):
+    joints: tuple[str, ...]
+    """Names of the arm's joints, base to tip."""
+    home: tuple[float, ...]
+    """Joint positions (rad) from which the wrist camera sees the source tote and the fixed cameras see past the arm."""
+    acceleration_max: tuple[float, ...]
+    """rad/s^2 per joint (URDF has no such limit)."""
+    jerk_max: tuple[float, ...]
+    """rad/s^3 per joint."""
+    velocity_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the URDF's joint velocity limits that is used."""
+    tcp_acceleration_max: Annotated[float, Field(gt=0)] = 5.0
+    """m/s^2 of the TCP with an empty hand; a held item lowers it."""
+    contact_speed: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """m/s of the TCP on the last stretch to contact."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> ArmConfig:
+        n = len(self.joints)
+        for key in ("home", "acceleration_max", "jerk_max"):
+            if len(getattr(self, key)) != n:
+                raise ValueError(f"{key} has {len(getattr(self, key))} values for {n} joints")
+        return self
+
+
+class HandConfig(_Strict):
+    """Geometry of the hybrid hand as the planner needs it; the shapes themselves are in the URDF."""
+
+    jaw_joints: tuple[str, str] = ("jaw_left_joint", "jaw_right_joint")
+    cup_joint: str = "cup_slide_joint"
+    """Prismatic joint of the pneumatic slide: extended while the vacuum is on, retracted by a spring while off."""
+    opening_max_m: float = 0.10
+    pad_width_m: float = 0.022
+    """Pad size across the closing axis (along tcp_pinch y)."""
+    pad_height_m: float = 0.024
+    finger_thickness_m: float = 0.012
+    """Finger size along the closing axis."""
+    finger_length_m: float = 0.13
+    """From the palm to the tip."""
+    pad_to_tip_m: float = 0.010
+    """From the origin of tcp_pinch forward to the finger tip."""
+    pinch_force_max_n: float = 60.0
+    cup_radius_m: float = 0.015
+    cup_stroke_m: float = 0.10
+    payload_max_kg: float = 0.9
+
+
+class ToteConfig(_Strict):
+    """An open container, axes parallel to the world's after ``yaw``; its frame is at the centre of the inner floor."""
+
+    position: Vector3
+    """Centre of the inner floor in the world, metres."""
+    yaw: float = 0.0
+    inner: Vector3
+    """Inner length (x), width (y), depth (z), metres."""
+    wall: float = 0.006
+
+    @property
+    def X_world_tote(self) -> Pose:
+        return make_pose(self.position, (0.0, 0.0, self.yaw))
+
+
+class CameraConfig(_Strict):
+    name: str
+    parent: Literal["world", "tool0"] = "world"
+    eye: Vector3
+    """Optical centre in the parent frame, metres."""
+    target: Vector3
+    """A point on the optical axis in the parent frame."""
+    up: Vector3 = (0.0, 0.0, 1.0)
+    """Direction that is up in the image, in the parent frame."""
+    width: int = 640
+    height: int = 480
+    hfov_deg: float = 60.0
+    rate_hz: float = 10.0
+    max_age_s: float = 0.5
+    """An older image is stale."""
+
+    @property
+    def model(self) -> CameraModel:
+        return CameraModel.from_fov(self.name, self.width, self.height, float(np.deg2rad(self.hfov_deg)))
+
+    @property
+    def X_parent_camera(self) -> Pose:
+        return look_at(self.eye, self.target, self.up)
+
+
+class CellConfig(_Strict):
+    name: str
+    urdf: str
+    """xacro file, relative to the directory ``urdf/``."""
+    urdf_args: dict[str, str] = {}
+    base_position: Vector3 = (0.0, 0.0, 0.0)
+    """``base_link`` in the world (top of the riser)."""
+    arm: ArmConfig
+    hand: HandConfig = HandConfig()
+    totes: dict[str, ToteConfig]
+    cameras: tuple[CameraConfig, ...]
+    path: str = ""
+    """The file this was read from."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> CellConfig:
+        for tote in ("source", "destination"):
+            if tote not in self.totes:
+                raise ValueError(f"totes: needs '{tote}', has {sorted(self.totes)}")
+        names = [camera.name for camera in self.cameras]
+        if len(set(names)) != len(names) or not names:
+            raise ValueError(f"cameras: names must be unique and at least one is needed, got {names}")
+        return self
+
+    @property
+    def X_world_base(self) -> Pose:
+        return make_pose(self.base_position)
+
+    def X_base_tote(self, tote: str) -> Pose:
+        """Frame at the centre of the tote's inner floor. Raises KeyError naming the totes there are."""
+        if tote not in self.totes:
+            raise KeyError(f"no tote '{tote}'; the cell has {sorted(self.totes)}")
+        return inverse(self.X_world_base) @ self.totes[tote].X_world_tote
+
+    def camera(self, name: str) -> CameraConfig:
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        raise KeyError(f"no camera '{name}'; the cell has {[c.name for c in self.cameras]}")
+
+    @property
+    def fixed_cameras(self) -> tuple[CameraConfig, ...]:
+        return tuple(c for c in self.cameras if c.parent == "world")
+
+
+def load_cell(path: str | Path) -> CellConfig:
+    """Read and check a cell file. Raises CellConfigError naming the file, each wrong key and what is expected."""
+    path = Path(path)
+    try:
+        data: Any = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CellConfigError(f"cannot read cell file {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise CellConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise CellConfigError(f"{path}: expected a mapping of keys, see config/cells/panda.yaml")
+    try:
+        return CellConfig(**{**data, "path": str(path)})
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors()]
+        raise CellConfigError(f"{path} is not a usable cell:\n" + "\n".join(lines)) from error

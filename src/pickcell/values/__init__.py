@@ -1,0 +1,48 @@
+"""Values that pass between stages: frozen, checked, in SI units, poses and clouds in ``base_link``."""
+
+from pickcell.values.camera import CameraModel, RgbdFrame
+from pickcell.values.grasp import GraspCandidate, GraspDecision, Tool
+from pickcell.values.item import Sku
+from pickcell.values.plan import ApproachPlan, HeldItem, PlacePlan
+from pickcell.values.robot import JawState, JointState, JointTrajectory, RobotReading, Wrench
+from pickcell.values.scene import (
+    BASE_FRAME,
+    CameraHealth,
+    HeightMap,
+    Identity,
+    Instance,
+    PointCloud,
+    Scene,
+    SceneView,
+    ShapeEstimate,
+    Voxel,
+    VoxelGrid,
+)
+
+__all__ = [
+    "BASE_FRAME",
+    "ApproachPlan",
+    "CameraHealth",
+    "CameraModel",
+    "GraspCandidate",
+    "GraspDecision",
+    "HeightMap",
+    "HeldItem",
+    "Identity",
+    "Instance",
+    "JawState",
+    "JointState",
+    "JointTrajectory",
+    "PlacePlan",
+    "PointCloud",
+    "RgbdFrame",
+    "RobotReading",
+    "Scene",
+    "SceneView",
+    "ShapeEstimate",
+    "Sku",
+    "Tool",
+    "Voxel",
+    "VoxelGrid",
+    "Wrench",
+]
