@@ -110,24 +110,16 @@ CODES: dict[Code, CodeInfo] = {
     ),
     Code.SCENE_EMPTY: CodeInfo(Recovery.SKIP_ITEM, Stage.OBSERVE, "The source tote looks empty."),
     Code.ITEM_UNKNOWN: CodeInfo(Recovery.SKIP_ITEM, None, "This SKU is not in the catalogue."),
-    Code.ITEM_NOT_IN_MANIFEST: CodeInfo(
-        Recovery.SKIP_ITEM, None, "The manifest says that the tote does not hold this SKU."
-    ),
+    Code.ITEM_NOT_IN_MANIFEST: CodeInfo(Recovery.SKIP_ITEM, None, "The manifest says that the tote does not hold this SKU."),
     Code.ITEM_NOT_FOUND: CodeInfo(
         Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The manifest lists the item, but no instance in the tote looks like it."
     ),
     Code.ITEM_TOO_HEAVY: CodeInfo(Recovery.SKIP_ITEM, None, "The item is heavier than the hand may lift."),
     Code.NO_GRASP_FOUND: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "No grasp on this item passes all checks."),
-    Code.UNREACHABLE: CodeInfo(
-        Recovery.NEXT_GRASP, Stage.CHOOSE, "The arm cannot reach the pose within its joint limits."
-    ),
-    Code.APPROACH_BLOCKED: CodeInfo(
-        Recovery.NEXT_GRASP, Stage.CHOOSE, "Something stands between the hand and the grasp."
-    ),
+    Code.UNREACHABLE: CodeInfo(Recovery.NEXT_GRASP, Stage.CHOOSE, "The arm cannot reach the pose within its joint limits."),
+    Code.APPROACH_BLOCKED: CodeInfo(Recovery.NEXT_GRASP, Stage.CHOOSE, "Something stands between the hand and the grasp."),
     Code.NO_PATH: CodeInfo(Recovery.NEXT_GRASP, Stage.CHOOSE, "No collision-free path was found in time."),
-    Code.MOTION_ABORTED: CodeInfo(
-        Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The arm controller did not finish the motion."
-    ),
+    Code.MOTION_ABORTED: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The arm controller did not finish the motion."),
     Code.UNEXPECTED_CONTACT: CodeInfo(
         Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The wrist felt a force where none was expected."
     ),
@@ -138,9 +130,7 @@ CODES: dict[Code, CodeInfo] = {
     Code.DROPPED: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The item left the hand before it was placed."),
     Code.DOUBLE_PICK: CodeInfo(Recovery.RETURN_ITEM, Stage.OBSERVE, "More than the wanted item was lifted."),
     Code.ITEM_MISMATCH: CodeInfo(Recovery.RETURN_ITEM, Stage.OBSERVE, "The lifted item is not the one asked for."),
-    Code.PLACE_BLOCKED: CodeInfo(
-        Recovery.ASK_PERSON, Stage.TRANSFER, "No free, reachable place in the destination tote."
-    ),
+    Code.PLACE_BLOCKED: CodeInfo(Recovery.ASK_PERSON, Stage.TRANSFER, "No free, reachable place in the destination tote."),
     Code.PLACE_UNVERIFIED: CodeInfo(
         Recovery.ASK_PERSON, None, "The item was released but could not be confirmed in the destination tote."
     ),
@@ -149,9 +139,7 @@ CODES: dict[Code, CodeInfo] = {
     Code.PAUSED: CodeInfo(Recovery.WAIT, None, "The cell is paused: call `resume`."),
     Code.ESTOP: CodeInfo(Recovery.ASK_PERSON, Stage.OBSERVE, "The emergency stop is pressed."),
     Code.PROTECTIVE_STOP: CodeInfo(Recovery.ASK_PERSON, Stage.OBSERVE, "The arm is in protective stop."),
-    Code.NODE_LOST: CodeInfo(
-        Recovery.WAIT, Stage.OBSERVE, "A node that the pick depends on has died or stopped answering."
-    ),
+    Code.NODE_LOST: CodeInfo(Recovery.WAIT, Stage.OBSERVE, "A node that the pick depends on has died or stopped answering."),
     Code.TIMEOUT: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "A stage took longer than it may."),
     Code.ORDER_MALFORMED: CodeInfo(Recovery.SKIP_ITEM, None, "The order cannot be read."),
     Code.LEDGER_UNWRITABLE: CodeInfo(

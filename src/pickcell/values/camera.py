@@ -29,9 +29,7 @@ class CameraModel:
     def from_fov(name: str, width: int, height: int, hfov_rad: float) -> CameraModel:
         """A camera with square pixels, its centre in the image's middle, and the given horizontal field of view."""
         f = 0.5 * width / np.tan(0.5 * hfov_rad)
-        return CameraModel(
-            name, width, height, f, f, 0.5 * (width - 1), 0.5 * (height - 1), f"{name}_color_optical_frame"
-        )
+        return CameraModel(name, width, height, f, f, 0.5 * (width - 1), 0.5 * (height - 1), f"{name}_color_optical_frame")
 
     @property
     def K(self) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ class PointCloud:
 
     @staticmethod
     def empty() -> PointCloud:
-        return PointCloud(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
+        return PointCloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
 
 
 class Voxel(IntEnum):
@@ -71,7 +71,8 @@ class HeightMap:
     """Height of the topmost surface over a tote's inner floor area, axes parallel to the tote's."""
 
     X_base_map: Pose
-    """Frame at the corner of cell (0, 0) on the tote's inner floor, +z up; cell (i, j) is centred at ((i, j) + .5) * resolution."""
+    """Frame at the corner of cell (0, 0) on the tote's inner floor, +z up; cell (i, j) is centred at
+    ((i, j) + .5) * resolution."""
     resolution_m: float
     height_m: NDArray[np.float32]
     """(nx, ny) metres above the floor; NaN where nothing was seen."""
