@@ -32,7 +32,7 @@ class GraspCandidate:
     width_m: float = 0.0
     """Pinch: distance between the contact surfaces. Suction: 0."""
     opening_m: float = 0.0
-    """Pinch: jaw opening during the approach, wider than ``width_m``. Suction: 0."""
+    """Jaw opening during the approach. Pinch: wider than ``width_m``. Suction: beside the cup, out of its way."""
     force_n: float = 0.0
     """Pinch: pad force to hold with."""
     standoff_m: float = 0.08
