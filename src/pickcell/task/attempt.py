@@ -1,0 +1,366 @@
+"""One attempt at a pick, from a look at the tote to the item in its new place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pickcell.outcome import Code, Outcome, Recovery, Stage
+from pickcell.task.hold import hold_lost, holding, judge_weight, measured_mass_kg, same_place, sealed
+from pickcell.task.ledger import Place
+from pickcell.task.pictures import PickPictures
+from pickcell.task.place_check import check_placed
+from pickcell.task.request import PickRequest
+from pickcell.task.stages import OPENING_FORCE_N, StageRunner, Watch
+from pickcell.values import (
+    ApproachPlan,
+    GraspCandidate,
+    GraspDecision,
+    HeldItem,
+    Instance,
+    PlacePlan,
+    RobotReading,
+    Scene,
+    Tool,
+    Wrench,
+)
+
+if TYPE_CHECKING:
+    from pickcell.task.pick import PickTask
+
+
+class Attempt:
+    """State of one attempt. ``fallen``: ledger id of an item that left the hand on the way and may lie in the tote."""
+
+    def __init__(
+        self,
+        task: PickTask,
+        request: PickRequest,
+        stages: StageRunner,
+        pictures: PickPictures,
+        failed: list[GraspCandidate],
+        fallen: int | None,
+    ) -> None:
+        self.task = task
+        self.config = task.config
+        self.ports = task.ports
+        self.request = request
+        self.stages = stages
+        self.pictures = pictures
+        self.failed = failed
+        self.fallen = fallen
+        self.item_id: int | None = None
+        self.tare: Wrench | None = None
+        self.width_at_grasp_m = 0.0
+
+    def run(self) -> Outcome[None]:
+        """Observe to record. After a failure the hand is empty and at home again, or holds still for a person."""
+        seen = self._observe()
+        if not seen.ok:
+            return seen.failed_as()
+        scene = seen.unwrap()
+        chosen = self._choose(scene)
+        if not chosen.ok:
+            return chosen.failed_as()
+        plan = chosen.unwrap()
+        outcome = self._take(scene, plan)
+        if not outcome.ok:
+            self.failed.append(plan.candidate)
+            return self._recover(scene, outcome)
+        held = outcome.unwrap()
+        placed = self._deliver(scene, held)
+        if not placed.ok:
+            return self._recover(scene, placed)
+        return self._confirm(scene, held, placed.unwrap())
+
+    # -- look and choose -----------------------------------------------------------------------------------------
+
+    def _manifest(self) -> dict[str, int]:
+        """What the source tote should hold, an item that fell from the hand included."""
+        counts = self.task.ledger.counts(Place.SOURCE)
+        if self.fallen is not None:
+            counts[self.request.sku] = counts.get(self.request.sku, 0) + 1
+        return counts
+
+    def _look(self) -> Outcome[Scene]:
+        with self.stages.computing():
+            seen = self.ports.scene.observe(self._manifest(), self.ports.clock.now_s())
+        if seen.ok:
+            self.task.last_scene = seen.unwrap()
+            self.task.scene_is_fresh = True
+            self.stages.report.perception_ms = dict(seen.unwrap().timings_ms)
+        return seen
+
+    def _observe(self) -> Outcome[Scene]:
+        with self.stages.stage(Stage.OBSERVE, "Looking into the totes") as record:
+            interrupted = self.ports.interrupted()
+            if not interrupted.ok:
+                record.code, record.text = interrupted.code, interrupted.text
+                return interrupted.failed_as()
+            last = self.task.last_scene
+            seen = Outcome.success(last) if last is not None and self.task.scene_is_fresh else self._look()
+            if seen.ok and not seen.unwrap().instances:
+                seen = Outcome.failure(Code.SCENE_EMPTY)
+            record.code, record.text = seen.code, seen.text
+            return seen
+
+    def _target(self, scene: Scene) -> Outcome[Instance]:
+        """The instance that is most probably the wanted SKU, the freer one when two are alike."""
+
+        def probability(instance: Instance) -> float:
+            return dict(instance.identity.ranking).get(self.request.sku, 0.0)
+
+        likely = [i for i in scene.instances if probability(i) >= self.config.min_identity]
+        if not likely:
+            best = max((probability(i) for i in scene.instances), default=0.0)
+            return Outcome.failure(
+                Code.ITEM_NOT_FOUND,
+                f"SKU '{self.request.sku}': the best of {len(scene.instances)} instances matches with {best:.0%}.",
+            )
+        return Outcome.success(max(likely, key=lambda i: probability(i) * (0.5 + 0.5 * i.exposure)))
+
+    def _choose(self, scene: Scene) -> Outcome[ApproachPlan]:
+        with self.stages.stage(Stage.CHOOSE, f"Choosing a grasp for {self.request.sku}") as record:
+            outcome = self._choose_plan(scene)
+            record.code, record.text = outcome.code, outcome.text
+            return outcome
+
+    def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
+        target = self._target(scene)
+        if not target.ok:
+            self.task.scene_is_fresh = False
+            self.pictures.scene("before", scene)
+            return target.failed_as()
+        with self.stages.computing():
+            decision = self.ports.grasp.select(scene, target.unwrap().id, self.request.sku)
+        if not decision.ok:
+            self.task.scene_is_fresh = False
+            self.pictures.scene("before", scene)
+            return decision.failed_as()
+        ranked = tuple(
+            c for c in decision.unwrap().ranked if not any(same_place(c, f, self.config.same_grasp_m) for f in self.failed)
+        )
+        if not ranked:
+            return Outcome.failure(Code.NO_GRASP_FOUND, "All that is left has been tried.")
+        with self.stages.computing():
+            planned = self.ports.motion.plan_approach(scene, ranked)
+        if planned.ok:
+            self._explain(target.unwrap(), decision.unwrap(), planned.unwrap())
+            self.pictures.decision("before", scene, planned.unwrap().candidate, ranked)
+        else:
+            self.failed.extend(ranked)
+            self.task.scene_is_fresh = False
+            self.pictures.scene("before", scene)
+        return planned
+
+    def _explain(self, target: Instance, decision: GraspDecision, plan: ApproachPlan) -> None:
+        report = self.stages.report
+        report.tool = plan.candidate.tool.value
+        skipped = f" {len(plan.tried)} better-ranked grasps could not be reached." if plan.tried else ""
+        probability = dict(target.identity.ranking).get(self.request.sku, 0.0)
+        report.explanation = (
+            f"Instance {target.id} is {self.request.sku} with {probability:.0%}. {decision.explanation}{skipped}"
+        )
+
+    # -- take ----------------------------------------------------------------------------------------------------
+
+    def _take(self, scene: Scene, plan: ApproachPlan) -> Outcome[HeldItem]:
+        self.task.at_home = False
+        self.task.scene_is_fresh = False
+        steps = (
+            (Stage.APPROACH, f"Moving to the {plan.candidate.tool.value} grasp", self._approach),
+            (Stage.GRASP, "Taking hold", self._grasp),
+            (Stage.LIFT, "Lifting", self._lift),
+            (Stage.VERIFY, "Checking the hold", self._verify),
+        )
+        for stage, text, step in steps:
+            with self.stages.stage(stage, text) as record:
+                outcome = step(scene, plan)
+                record.code, record.text = outcome.code, outcome.text
+            if not outcome.ok:
+                return outcome.failed_as()
+        return Outcome.success(self._held(scene, plan.candidate))
+
+    def _approach(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
+        candidate = plan.candidate
+        if candidate.tool is Tool.SUCTION:
+            prepared = self.ports.hand.set_vacuum(True)
+            if not prepared.ok:
+                return prepared
+        opened = self.ports.hand.set_jaw(candidate.opening_m, OPENING_FORCE_N)
+        if not opened.ok:
+            return opened.failed_as()
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        return self.stages.move(plan.approach, self.stages.collision_watch(self.config.hold, reading.unwrap().wrench))
+
+    def _grasp(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
+        tared = self.stages.rest_wrench(self.config.settle_s)
+        if not tared.ok:
+            return tared.failed_as()
+        self.tare = tared.unwrap()
+        contact = self.stages.move(plan.contact, self._contact_watch(plan.candidate, self.tare))
+        if not contact.ok and contact.code is not Code.UNEXPECTED_CONTACT:
+            return contact
+        if plan.candidate.tool is Tool.SUCTION:
+            return self._wait_for_seal()
+        if not contact.ok:
+            return contact
+        closed = self.ports.hand.set_jaw(0.0, plan.candidate.force_n)
+        if not closed.ok:
+            return closed.failed_as()
+        self.width_at_grasp_m = closed.unwrap().width_m
+        reading = self.ports.sensors.reading()
+        return holding(reading.unwrap(), Tool.PINCH, self.config.hold) if reading.ok else reading.failed_as()
+
+    def _contact_watch(self, candidate: GraspCandidate, tare: Wrench) -> Watch:
+        """Ends the last stretch on a seal (suction) or on a push (both)."""
+        axis = 2  # tool0's z is the approach axis of both tools
+
+        def watch(reading: RobotReading) -> Outcome[None]:
+            if candidate.tool is Tool.SUCTION and sealed(reading, self.config.hold):
+                return Outcome.failure(Code.UNEXPECTED_CONTACT, "Sealed.")
+            push = abs(float(reading.wrench.force_n[axis] - tare.force_n[axis]))
+            if push > self.config.hold.contact_force_n:
+                return Outcome.failure(Code.UNEXPECTED_CONTACT, f"{push:.0f} N along the approach.")
+            return Outcome.success(None)
+
+        return watch
+
+    def _wait_for_seal(self) -> Outcome[None]:
+        end_s = self.ports.clock.now_s() + self.config.seal_wait_s
+        while True:
+            reading = self.ports.sensors.reading()
+            if not reading.ok:
+                return reading.failed_as()
+            if sealed(reading.unwrap(), self.config.hold):
+                return Outcome.success(None)
+            if self.ports.clock.now_s() >= end_s:
+                return holding(reading.unwrap(), Tool.SUCTION, self.config.hold)
+            self.ports.clock.sleep_s(0.02)
+
+    def _lift(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
+        if self.fallen is not None:  # this is the item that fell before: it was found again in the tote
+            self.task.book(self.fallen, Place.SOURCE, self.request.job_id, "found again in the tote")
+            self.fallen = None
+        taken = self.task.ledger.take(self.request.sku, self.request.job_id)
+        if not taken.ok:
+            return taken.failed_as()
+        self.item_id = taken.unwrap()
+        held = self._held(scene, plan.candidate)
+        self.task.held = (self.item_id, held)
+        with self.stages.computing():
+            lift = self.ports.motion.plan_lift(scene, held)
+        if not lift.ok:
+            return lift.failed_as()
+        return self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
+
+    def _hold_watch(self, tool: Tool) -> Watch:
+        return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, self.config.hold)
+
+    def _held(self, scene: Scene, candidate: GraspCandidate) -> HeldItem:
+        sku = self.task.catalogue.find(self.request.sku).unwrap()
+        shape = scene.instance(candidate.instance_id).shape
+        return HeldItem(candidate.tool, shape, candidate.X_base_tcp, sku.mass_kg, candidate.max_acceleration_mps2)
+
+    def _verify(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
+        assert self.tare is not None, "the wrist is tared before every contact"
+        loaded = self.stages.rest_wrench(self.config.settle_s)
+        if not loaded.ok:
+            return loaded.failed_as()
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        still = holding(reading.unwrap(), plan.candidate.tool, self.config.hold)
+        if not still.ok:
+            return still
+        mass_kg = measured_mass_kg(loaded.unwrap(), self.tare)
+        self.stages.report.mass_kg = mass_kg
+        expected = self.task.catalogue.find(self.request.sku).unwrap().mass_kg
+        weighed = judge_weight(mass_kg, expected, self.config.hold)
+        return Outcome.success(None, weighed.text) if weighed.ok else weighed.failed_as()
+
+    # -- deliver -------------------------------------------------------------------------------------------------
+
+    def _deliver(self, scene: Scene, held: HeldItem) -> Outcome[PlacePlan]:
+        with self.stages.stage(Stage.TRANSFER, "Carrying it over") as record:
+            outcome = self.stages.place(scene, held, "destination", self._hold_watch(held.tool))
+            record.code, record.text = outcome.code, outcome.text
+            if not outcome.ok:
+                return outcome
+        with self.stages.stage(Stage.PLACE, "Setting it down") as record:
+            released = self._set_down(held, outcome.unwrap())
+            record.code, record.text = released.code, released.text
+        return outcome if released.ok else released.failed_as()
+
+    def _set_down(self, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+        assert self.item_id is not None, "the item is booked before it is lifted"
+        booked = self.task.ledger.move(self.item_id, Place.DESTINATION, self.request.job_id)
+        if not booked.ok:
+            return booked.failed_as()
+        released = self.stages.release(held)
+        if not released.ok:
+            self.task.book(self.item_id, Place.HAND, self.request.job_id, "the hand did not open")
+            return released
+        self.task.held = None
+        return self.stages.move(plan.retreat)
+
+    def _confirm(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+        """The item has left the hand; see that it lies where it was put. The look serves the next pick as well."""
+        with self.stages.stage(Stage.VERIFY_PLACE, "Checking the destination") as record:
+            home = self.stages.go_home(0.0)
+            self.task.at_home = home.ok
+            outcome = self._confirm_seen(scene, held, plan) if home.ok else home
+            record.code, record.text = outcome.code, outcome.text
+        assert self.item_id is not None, "the item is booked before it is lifted"
+        self.stages.report.placed = outcome.ok
+        if outcome.code is Code.PLACE_UNVERIFIED:
+            self.task.book(self.item_id, Place.NEEDS_PERSON, self.request.job_id, outcome.text)
+        with self.stages.stage(Stage.RECORD, "Writing the report"):
+            if self.task.last_scene is not None:
+                self.pictures.scene("after", self.task.last_scene)
+        return outcome
+
+    def _confirm_seen(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+        seen = self._look()
+        if not seen.ok:
+            return seen.failed_as()
+        return check_placed(scene, seen.unwrap(), held, plan)
+
+    # -- when it goes wrong ----------------------------------------------------------------------------------------
+
+    def _recover(self, scene: Scene, outcome: Outcome[Any]) -> Outcome[None]:
+        """After a failed take or delivery: back to an empty hand at home where that is safe, with the ledger right."""
+        failure: Outcome[None] = outcome.failed_as()
+        self.pictures.scene("at failure", scene)
+        if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE):
+            # Nothing moves any more: what is held stays held, and the next pick clears the hand first.
+            return failure
+        if self.item_id is not None and self.task.held is not None:
+            settled = self._settle_item(scene, failure)
+            if not settled.ok:
+                return settled
+        emptied = self.stages.empty_hand()
+        if not emptied.ok:
+            return emptied
+        home = self.stages.go_home(self.config.retreat_m)
+        self.task.at_home = home.ok
+        return failure if home.ok else home
+
+    def _settle_item(self, scene: Scene, failure: Outcome[None]) -> Outcome[None]:
+        """Put back what is still held; book what was lost as lying somewhere until it is seen again."""
+        assert self.item_id is not None and self.task.held is not None
+        _, held = self.task.held
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        if holding(reading.unwrap(), held.tool, self.config.hold).ok:
+            returned = self.stages.return_item(scene, held)
+            if not returned.ok:
+                return returned
+            self.task.book(self.item_id, Place.SOURCE, self.request.job_id, failure.text)
+        else:
+            self.task.book(self.item_id, Place.NEEDS_PERSON, self.request.job_id, failure.text)
+            self.fallen = self.item_id
+        self.task.held = None
+        return Outcome.success(None)

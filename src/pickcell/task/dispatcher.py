@@ -1,0 +1,204 @@
+"""The job queue of a cell: picks wait their turn, one runs at a time; cancel, pause, resume and reset from any thread."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pickcell.outcome import Code, Outcome, Recovery
+from pickcell.task.record import PickReport
+from pickcell.task.request import PickRequest
+from pickcell.task.stages import Progress
+
+log = logging.getLogger(__name__)
+
+
+class JobState(str, Enum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class CellState(str, Enum):
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    NEEDS_PERSON = "needs_person"
+    """A pick ended in a way that a person must look at: `reset` continues."""
+
+
+@dataclass
+class Job:
+    """One pick on its way through the queue."""
+
+    request: PickRequest
+    state: JobState = JobState.QUEUED
+    progress: Progress | None = None
+    report: PickReport | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+RunPick = Callable[[PickRequest, Callable[[Progress], None]], PickReport]
+
+
+class Dispatcher:
+    """Runs queued picks on one worker thread."""
+
+    KEEP_DONE = 1000
+
+    def __init__(self, run_pick: RunPick, changed: Callable[[Job], None] = lambda job: None) -> None:
+        """``run_pick``: :meth:`PickTask.run`. ``changed`` is called from the worker on every progress and at the end."""
+        self._run_pick = run_pick
+        self._changed = changed
+        self._queue: deque[Job] = deque()
+        self._jobs: dict[str, Job] = {}
+        self._condition = threading.Condition()
+        self._paused = False
+        self._alert: PickReport | None = None
+        self._current: Job | None = None
+        self._closing = False
+        self._numbers = itertools.count(1)
+        self._session = time.strftime("%Y%m%d-%H%M%S")
+        self._worker = threading.Thread(target=self._work, name="pick-worker", daemon=True)
+
+    def start(self) -> None:
+        self._worker.start()
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Cancel everything and end the worker. False when it did not end in time."""
+        with self._condition:
+            self._closing = True
+            for job in list(self._queue):
+                self._finish_unstarted(job, Outcome.failure(Code.CANCELLED, "The cell is shutting down."))
+            self._queue.clear()
+            if self._current:
+                self._current.cancelled.set()
+            self._condition.notify_all()
+        if self._worker.is_alive():
+            self._worker.join(timeout_s)
+        return not self._worker.is_alive()
+
+    def submit(self, sku: str, order_id: str = "", line: int = 0) -> Job:
+        """Queue a pick; returns at once."""
+        with self._condition:
+            job = Job(PickRequest(f"{self._session}-{next(self._numbers):04d}", sku, order_id, line))
+            self._jobs[job.request.job_id] = job
+            self._forget_old()
+            self._queue.append(job)
+            self._condition.notify_all()
+            return job
+
+    def cancel(self, job_id: str) -> Outcome[Job]:
+        """Take a queued job out, or stop the running one."""
+        with self._condition:
+            job = self._jobs.get(job_id)
+            if job is None:
+                return Outcome.failure(Code.CANCELLED, f"There is no job '{job_id}'.")
+            if job.state is JobState.DONE:
+                return Outcome.success(job, "The job has already ended.")
+            job.cancelled.set()
+            if job.state is JobState.QUEUED:
+                self._queue.remove(job)
+                self._finish_unstarted(job, Outcome.failure(Code.CANCELLED))
+                return Outcome.success(job, "Taken out of the queue.")
+            return Outcome.success(job, "Stopping the pick that is running.")
+
+    def cancel_order(self, order_id: str) -> int:
+        """Cancel all unfinished jobs of an order; returns how many."""
+        jobs = [j for j in self.jobs() if j.request.order_id == order_id and j.state is not JobState.DONE]
+        return sum(self.cancel(j.request.job_id).ok for j in jobs)
+
+    def pause(self) -> None:
+        """Finish the running pick, then wait."""
+        with self._condition:
+            self._paused = True
+
+    def resume(self) -> None:
+        with self._condition:
+            self._paused = False
+            self._condition.notify_all()
+
+    def reset(self) -> str:
+        """A person has looked: go on with the queue. Returns what was cleared."""
+        with self._condition:
+            alert, self._alert = self._alert, None
+            self._paused = False
+            self._condition.notify_all()
+        return f"Cleared: {alert.text}" if alert else "Nothing had to be cleared."
+
+    def interrupted(self) -> Outcome[None]:
+        """CANCELLED while the running job is cancelled or the cell shuts down."""
+        job = self._current
+        if self._closing or (job is not None and job.cancelled.is_set()):
+            return Outcome.failure(Code.CANCELLED)
+        return Outcome.success(None)
+
+    @property
+    def state(self) -> CellState:
+        if self._current is not None:
+            return CellState.RUNNING
+        if self._alert is not None:
+            return CellState.NEEDS_PERSON
+        return CellState.PAUSED if self._paused else CellState.IDLE
+
+    @property
+    def alert(self) -> PickReport | None:
+        """The report that asked for a person."""
+        return self._alert
+
+    def job(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    def jobs(self) -> list[Job]:
+        """All jobs remembered, oldest first."""
+        with self._condition:
+            return list(self._jobs.values())
+
+    def _forget_old(self) -> None:
+        done = [key for key, job in self._jobs.items() if job.state is JobState.DONE]
+        for key in done[: max(0, len(done) - self.KEEP_DONE)]:
+            del self._jobs[key]
+
+    def _finish_unstarted(self, job: Job, outcome: Outcome[None]) -> None:
+        request = job.request
+        job.report = PickReport(request.job_id, request.sku, request.order_id, request.line, outcome.code, outcome.text)
+        job.state = JobState.DONE
+        job.done.set()
+        self._changed(job)
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not self._closing and (not self._queue or self._paused or self._alert is not None):
+                    self._condition.wait()
+                if self._closing:
+                    return
+                job = self._queue.popleft()
+                job.state = JobState.RUNNING
+                self._current = job
+            try:
+                self._run(job)
+            finally:
+                self._current = None
+                job.state = JobState.DONE
+                job.done.set()
+                self._changed(job)
+
+    def _run(self, job: Job) -> None:
+        def progress(step: Progress) -> None:
+            job.progress = step
+            self._changed(job)
+
+        report = self._run_pick(job.request, progress)
+        job.report = report
+        outcome: Outcome[None] = Outcome(report.code, report.text)
+        if outcome.info.recovery is Recovery.ASK_PERSON:
+            log.warning("job %s needs a person: %s", job.request.job_id, report.text)
+            self._alert = report

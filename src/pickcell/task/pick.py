@@ -1,0 +1,166 @@
+"""One pick from request to report: observe, choose, approach, grasp, lift, verify, transfer, place, verify, record.
+
+The same code runs in process (benchmarks) and over ROS nodes: it knows the cell only through :mod:`pickcell.ports`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pickcell.catalogue import Catalogue
+from pickcell.outcome import Code, Outcome, Recovery
+from pickcell.ports import CellPorts
+from pickcell.task.attempt import Attempt
+from pickcell.task.hold import HoldConfig, holding
+from pickcell.task.ledger import Ledger, Place
+from pickcell.task.pictures import PickPictures
+from pickcell.task.record import PickReport, write_record
+from pickcell.task.request import PickRequest
+from pickcell.task.stages import Progress, StageRunner
+from pickcell.values import GraspCandidate, HeldItem, Scene
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """How a pick is run."""
+
+    max_attempts: int = 4
+    payload_max_kg: float = 0.9
+    opening_max_m: float = 0.10
+    """Widest opening of the jaw."""
+    min_identity: float = 0.35
+    """An instance must be the wanted SKU with at least this probability."""
+    settle_s: float = 0.15
+    """Rest before a wrist reading counts, and how long readings are averaged."""
+    seal_wait_s: float = 0.35
+    """Time for the vacuum to build up after contact."""
+    same_grasp_m: float = 0.012
+    """A failed grasp is not tried again within this distance."""
+    retreat_m: float = 0.25
+    hold: HoldConfig = field(default_factory=HoldConfig)
+
+
+class PickTask:
+    """Runs picks one after another, remembering the last look at the cell while nothing has moved since."""
+
+    def __init__(
+        self,
+        ports: CellPorts,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        config: TaskConfig | None = None,
+        report_directory: Path | None = None,
+    ) -> None:
+        """``report_directory``: where each job gets a directory with report.json and pictures; None: keep no files."""
+        self.ports = ports
+        self.catalogue = catalogue
+        self.ledger = ledger
+        self.config = config or TaskConfig()
+        self.report_directory = report_directory
+        self.held: tuple[int, HeldItem] | None = None
+        """(ledger item id, shape in hand) while something is believed to be held."""
+        self.last_scene: Scene | None = None
+        self.scene_is_fresh = False
+        """Nothing has moved since ``last_scene`` was seen."""
+        self.at_home = False
+
+    def run(self, request: PickRequest, progress: Callable[[Progress], None] = lambda p: None) -> PickReport:
+        """Pick one item. Never raises for what can go wrong in a cell: the report's code and text say how it ended."""
+        report = PickReport(request.job_id, request.sku, request.order_id, request.line)
+        report.start_s = self.ports.clock.now_s()
+        directory = self.report_directory / request.job_id if self.report_directory else None
+        stages = StageRunner(self.ports, report, progress, self.config.opening_max_m)
+        pictures = PickPictures(directory, report)
+        try:
+            outcome = self._run_checked(request, stages, pictures)
+        except Exception as error:
+            log.exception("pick %s", request.job_id)
+            self.ports.arm.stop()
+            outcome = Outcome.failure(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        report.finish(outcome, self.ports.clock.now_s())
+        booked = self.ledger.record_job(request.job_id, request.sku, "done", report.code.value, report.text)
+        if not booked.ok:
+            log.error("%s", booked.text)
+        if directory:
+            written = write_record(report, directory)
+            if not written.ok:
+                log.error("%s", written.text)
+        return report
+
+    def _run_checked(self, request: PickRequest, stages: StageRunner, pictures: PickPictures) -> Outcome[None]:
+        accepted = self._accept(request)
+        if not accepted.ok:
+            return accepted
+        ready = self._clear_hand(stages)
+        if not ready.ok:
+            return ready
+        failed: list[GraspCandidate] = []
+        fallen: int | None = None
+        outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
+        for number in range(1, self.config.max_attempts + 1):
+            stages.report.attempts = number
+            attempt = Attempt(self, request, stages, pictures, failed, fallen)
+            outcome = attempt.run()
+            fallen = attempt.fallen
+            if outcome.ok:
+                return outcome
+            log.info("pick %s attempt %d: %s", request.job_id, number, outcome.text)
+            if outcome.info.recovery not in (Recovery.OBSERVE_AGAIN, Recovery.NEXT_GRASP, Recovery.RETURN_ITEM):
+                break
+        if fallen is not None:
+            return Outcome.failure(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
+        return outcome
+
+    def _accept(self, request: PickRequest) -> Outcome[None]:
+        """Refuse what can be refused without moving."""
+        sku = self.catalogue.find(request.sku)
+        if not sku.ok:
+            return sku.failed_as()
+        mass_kg = sku.unwrap().mass_kg
+        if mass_kg > self.config.payload_max_kg:
+            limit = self.config.payload_max_kg
+            return Outcome.failure(
+                Code.ITEM_TOO_HEAVY, f"SKU '{request.sku}' has {mass_kg:.2f} kg, the limit is {limit} kg."
+            )
+        if self.ledger.counts(Place.SOURCE).get(request.sku, 0) < 1:
+            return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, f"SKU '{request.sku}': none left in the source tote.")
+        booked = self.ledger.record_job(request.job_id, request.sku, "running")
+        return Outcome.success(None) if booked.ok else booked.failed_as()
+
+    def _clear_hand(self, stages: StageRunner) -> Outcome[None]:
+        """Begin with an empty hand at home, also after a pick that was broken off somewhere."""
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        if self.held is not None:
+            item_id, held = self.held
+            if holding(reading.unwrap(), held.tool, self.config.hold).ok:
+                if self.last_scene is None:
+                    return Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
+                returned = stages.return_item(self.last_scene, held)
+                if not returned.ok:
+                    return returned
+                self.book(item_id, Place.SOURCE, stages.report.job_id, "put back by the next pick")
+            else:
+                self.book(item_id, Place.NEEDS_PERSON, stages.report.job_id, "left the hand while the cell was stopped")
+            self.held = None
+        if self.at_home:
+            return Outcome.success(None)
+        self.scene_is_fresh = False
+        emptied = stages.empty_hand()
+        if not emptied.ok:
+            return emptied
+        home = stages.go_home(self.config.retreat_m)
+        self.at_home = home.ok
+        return home
+
+    def book(self, item_id: int, place: Place, job_id: str, note: str) -> None:
+        """Book a move that has already happened: a failure is logged and kept, never undone."""
+        booked = self.ledger.move(item_id, place, job_id, note)
+        if not booked.ok:
+            log.error("item %d is now %s but the ledger does not know: %s", item_id, place.value, booked.text)

@@ -1,0 +1,55 @@
+"""Pictures of a pick for its report: what the cameras saw, the instances found, the grasp chosen."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.grasping.draw import draw_grasps
+from pickcell.segmentation.overlay import draw_overlay
+from pickcell.task.record import PickReport
+from pickcell.values import GraspCandidate, Scene, SceneView
+
+log = logging.getLogger(__name__)
+
+JPEG_QUALITY = 80
+DRAWN_CANDIDATES = 12
+
+
+class PickPictures:
+    """Writes pictures into a job's directory and lists them in its report; does nothing without a directory."""
+
+    def __init__(self, directory: Path | None, report: PickReport) -> None:
+        self._directory = directory
+        self._report = report
+
+    def scene(self, moment: str, scene: Scene) -> None:
+        """Each view with its instances outlined and named."""
+        if self._directory is None:
+            return
+        for view in scene.views:
+            self._save(moment, view, draw_overlay(view, scene))
+
+    def decision(self, moment: str, scene: Scene, chosen: GraspCandidate, ranked: tuple[GraspCandidate, ...]) -> None:
+        """Each view with its instances, the chosen grasp and its best rivals."""
+        if self._directory is None:
+            return
+        for view in scene.views:
+            image = draw_grasps(draw_overlay(view, scene), view, ranked[:DRAWN_CANDIDATES], chosen)
+            self._save(moment, view, image)
+
+    def _save(self, moment: str, view: SceneView, image: NDArray[np.uint8]) -> None:
+        assert self._directory is not None
+        name = f"{max(1, self._report.attempts)}_{moment.replace(' ', '_')}_{view.camera.name}.jpg"
+        encoded, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            (self._directory / name).write_bytes(data.tobytes() if encoded else b"")
+        except OSError as error:  # a picture is not worth a pick
+            log.warning("picture %s not written: %s", name, error)
+            return
+        self._report.images[f"attempt {max(1, self._report.attempts)}, {moment}, {view.camera.name}"] = name

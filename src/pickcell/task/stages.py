@@ -1,0 +1,158 @@
+"""Running stages: each is timed, reported as it goes, watched for interruptions, and ends in an outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pickcell.outcome import Code, Outcome, Stage
+from pickcell.ports import CellPorts
+from pickcell.task.hold import HoldConfig, average_wrench, force_change_n
+from pickcell.task.record import PickReport, StageRecord
+from pickcell.values import HeldItem, JointTrajectory, PlacePlan, RobotReading, Scene, Tool, Wrench
+
+OPENING_FORCE_N = 20.0
+
+Watch = Callable[[RobotReading], Outcome[None]]
+"""Judges a reading while the arm moves: a failure stops the arm and becomes the motion's outcome."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a pick is doing now, for people and hosts."""
+
+    job_id: str
+    stage: Stage
+    attempt: int
+    fraction: float
+    """0..1 along the stages of the attempt."""
+    text: str
+
+
+class StageRunner:
+    """Times stages into a report and offers the motions that several stages share."""
+
+    def __init__(
+        self, ports: CellPorts, report: PickReport, progress: Callable[[Progress], None], opening_max_m: float
+    ) -> None:
+        self.ports = ports
+        self.opening_max_m = opening_max_m
+        self.report = report
+        self._progress = progress
+        self._current: StageRecord | None = None
+
+    @contextmanager
+    def stage(self, stage: Stage, text: str) -> Iterator[StageRecord]:
+        """Announce and time a stage; the body stores its outcome with :meth:`close`."""
+        attempt = max(1, self.report.attempts)
+        record = StageRecord(stage, attempt, self.ports.clock.now_s())
+        order = list(Stage)
+        self._progress(Progress(self.report.job_id, stage, attempt, order.index(stage) / len(order), text))
+        self._current = record
+        try:
+            yield record
+        finally:
+            record.duration_s = self.ports.clock.now_s() - record.start_s
+            self.report.stages.append(record)
+            self._current = None
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Count the wall time of the body as computation of the current stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._current is not None:
+                self._current.compute_s += time.perf_counter() - start
+
+    # -- motions -------------------------------------------------------------------------------------------------
+
+    def move(self, trajectory: JointTrajectory, watch: Watch | None = None) -> Outcome[None]:
+        """Run a trajectory. Interruptions and failures found by ``watch`` stop the arm and come back typed."""
+        stopped: list[Outcome[None]] = []
+
+        def stop_when(reading: RobotReading) -> str | None:
+            interrupted = self.ports.interrupted()
+            verdict = interrupted if not interrupted.ok or watch is None else watch(reading)
+            if verdict.ok:
+                return None
+            stopped.append(verdict)
+            return verdict.text
+
+        executed = self.ports.arm.execute(trajectory, stop_when)
+        if stopped:
+            return stopped[0]
+        return Outcome.success(None) if executed.ok else executed.failed_as()
+
+    def rest_wrench(self, duration_s: float) -> Outcome[Wrench]:
+        """The wrist's force with the arm at rest: waits half of ``duration_s``, averages over the other half."""
+        self.ports.clock.sleep_s(0.5 * duration_s)
+        readings: list[RobotReading] = []
+        end_s = self.ports.clock.now_s() + 0.5 * duration_s
+        while not readings or self.ports.clock.now_s() < end_s:
+            reading = self.ports.sensors.reading()
+            if not reading.ok:
+                return reading.failed_as()
+            readings.append(reading.unwrap())
+            self.ports.clock.sleep_s(0.01)
+        return Outcome.success(average_wrench(readings))
+
+    def collision_watch(self, config: HoldConfig, tare: Wrench) -> Watch:
+        """Stops a free motion when the wrist feels more than inertia can explain."""
+
+        def watch(reading: RobotReading) -> Outcome[None]:
+            force = force_change_n(reading.wrench, tare)
+            if force > config.collision_force_n:
+                return Outcome.failure(Code.UNEXPECTED_CONTACT, f"{force:.0f} N.")
+            return Outcome.success(None)
+
+        return watch
+
+    def empty_hand(self) -> Outcome[None]:
+        """Vacuum off, jaw open."""
+        released = self.ports.hand.set_vacuum(False)
+        return self._open_jaw() if released.ok else released
+
+    def _open_jaw(self) -> Outcome[None]:
+        opened = self.ports.hand.set_jaw(self.opening_max_m, OPENING_FORCE_N)
+        return Outcome.success(None) if opened.ok else opened.failed_as()
+
+    def go_home(self, retreat_m: float) -> Outcome[None]:
+        """Straight up out of whatever the hand is in, then home. The hand is empty."""
+        with self.computing():
+            up = self.ports.motion.plan_retreat(retreat_m)
+        if up.ok:
+            moved = self.move(up.unwrap())
+            if not moved.ok:
+                return moved
+        with self.computing():
+            home = self.ports.motion.plan_home(None)
+        return self.move(home.unwrap()) if home.ok else home.failed_as()
+
+    def place(self, scene: Scene, held: HeldItem, tote: str, watch: Watch | None = None) -> Outcome[PlacePlan]:
+        """Carry what is held to a free place in ``tote`` and lower it there, without letting go."""
+        with self.computing():
+            planned = self.ports.motion.plan_place(scene, held, tote)
+        if not planned.ok:
+            return planned
+        plan = planned.unwrap()
+        for leg in (plan.transfer, plan.lower):
+            moved = self.move(leg, watch)
+            if not moved.ok:
+                return moved.failed_as()
+        return planned
+
+    def return_item(self, scene: Scene, held: HeldItem) -> Outcome[None]:
+        """Put what is held back into the source tote as it was last seen, and leave."""
+        placed = self.place(scene, held, "source")
+        if not placed.ok:
+            return placed.failed_as()
+        released = self.release(held)
+        return self.move(placed.unwrap().retreat) if released.ok else released
+
+    def release(self, held: HeldItem) -> Outcome[None]:
+        """Let go of what is held."""
+        return self.ports.hand.set_vacuum(False) if held.tool is Tool.SUCTION else self._open_jaw()
