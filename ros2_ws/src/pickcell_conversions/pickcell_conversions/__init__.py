@@ -1,0 +1,1 @@
+"""Messages to values of the core and back: pure functions, no node, no state."""

@@ -1,0 +1,20 @@
+"""Messages to values and back: the only package that knows both sides."""
+
+from setuptools import find_packages, setup
+
+NAME = "pickcell_conversions"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    maintainer="pickcell developers",
+    maintainer_email="pickcell@example.org",
+    description="Messages to values of the core and back.",
+    license="Apache-2.0",
+)
