@@ -100,7 +100,7 @@ class CodeInfo:
 CODES: dict[Code, CodeInfo] = {
     Code.OK: CodeInfo(Recovery.NONE, None, "Done."),
     Code.CAMERA_MISSING: CodeInfo(
-        Recovery.ASK_PERSON, Stage.OBSERVE, "A camera has never delivered an image: check its driver and cable."
+        Recovery.WAIT, Stage.OBSERVE, "A camera has never delivered an image: check its driver and cable."
     ),
     Code.CAMERA_STALE: CodeInfo(
         Recovery.WAIT, Stage.OBSERVE, "A camera has stopped delivering images: check its driver and cable."
@@ -132,7 +132,7 @@ CODES: dict[Code, CodeInfo] = {
     Code.ITEM_MISMATCH: CodeInfo(Recovery.RETURN_ITEM, Stage.OBSERVE, "The lifted item is not the one asked for."),
     Code.PLACE_BLOCKED: CodeInfo(Recovery.ASK_PERSON, Stage.TRANSFER, "No free, reachable place in the destination tote."),
     Code.PLACE_UNVERIFIED: CodeInfo(
-        Recovery.ASK_PERSON, None, "The item was released but could not be confirmed in the destination tote."
+        Recovery.SKIP_ITEM, None, "The item was released but could not be confirmed in the destination tote."
     ),
     Code.BUSY: CodeInfo(Recovery.WAIT, None, "The cell is busy with another job."),
     Code.CANCELLED: CodeInfo(Recovery.NONE, None, "The job was cancelled."),
