@@ -1,0 +1,142 @@
+"""Fusion: frames of several cameras in, one surface with free space, planning grid and height maps out."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.fusion.align import FurnitureAligner
+from pickcell.fusion.color import color_points
+from pickcell.fusion.config import FusionConfig
+from pickcell.fusion.depth import prepare_depth
+from pickcell.fusion.frames import judge_frames
+from pickcell.fusion.furniture import furniture_boxes
+from pickcell.fusion.tsdf import DepthView, Surface, TsdfVolume
+from pickcell.fusion.workspace import Workspace, height_map
+from pickcell.geometry import inverse, make_pose
+from pickcell.outcome import Outcome
+from pickcell.values import CameraHealth, HeightMap, PointCloud, RgbdFrame, VoxelGrid
+
+
+@dataclass(frozen=True)
+class FusedScene:
+    """What the cameras saw together."""
+
+    stamp_s: float
+    """Capture time of the oldest frame."""
+    cloud: PointCloud
+    """Surface of the source tote's content, floor and walls included, one point per voxel cell."""
+    surface: Surface
+    """The same points with their grid cells."""
+    volume: TsdfVolume
+    occupancy: VoxelGrid
+    heightmaps: dict[str, HeightMap]
+    frames: tuple[RgbdFrame, ...]
+    """The frames that were fused, with corrected poses."""
+    views: tuple[DepthView, ...]
+    """Their prepared depth, in the same order."""
+    cameras: tuple[CameraHealth, ...]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+ODD_SHIFT_M = 0.008
+"""A calibration further off than this is mentioned: the camera may have been knocked."""
+
+
+class Fusion:
+    """Fuses frames for one cell. Keeps nothing between calls but what depends on the cell alone."""
+
+    def __init__(self, cell: CellConfig, config: FusionConfig | None = None) -> None:
+        self.cell = cell
+        self.config = config or FusionConfig()
+        self._boxes = furniture_boxes(cell)
+        self._aligner = FurnitureAligner(self._boxes, self.config.align_step)
+        self._workspace = Workspace(cell, self.config, self._boxes)
+
+    def fuse(
+        self, frames: list[RgbdFrame], robot_spheres: NDArray[np.float64], now_s: float
+    ) -> tuple[Outcome[FusedScene], tuple[CameraHealth, ...]]:
+        """``robot_spheres``: (N, 4) x, y, z, radius in ``base_link``, where the robot is; (0, 4) when it is out of sight.
+
+        Fails with CAMERA_MISSING, CAMERA_STALE or DEPTH_INVALID. Raises ValueError for a frame of an unknown camera.
+        """
+        spheres = np.ascontiguousarray(np.asarray(robot_spheres, dtype=np.float64).reshape(-1, 4))
+        clock = _StageClock()
+        judged, cameras = judge_frames(self.cell, self.config, frames, now_s)
+        if not judged.ok:
+            return judged.failed_as(), cameras
+        ordered = sorted(judged.unwrap().used, key=lambda frame: frame.camera.name)
+        with ThreadPoolExecutor(self.config.threads) as pool:
+            prepared = list(pool.map(lambda frame: self._prepare(frame, spheres), ordered))
+        corrected = tuple(frame for frame, _, _ in prepared)
+        views = [view for _, view, _ in prepared]
+        cameras = _with_notes(cameras, {frame.camera.name: note for frame, _, note in prepared})
+        clock.lap("fusion_prepare")
+        volume = self._empty_volume()
+        config = self.config
+        volume.integrate(views, config.truncation_m, config.back_truncation_m, config.threads)
+        clock.lap("fusion_integrate")
+        surface = volume.surface()
+        colors = color_points(surface.points, surface.normals, views, [frame.color for frame in corrected])
+        cloud = PointCloud(surface.points, surface.normals, colors)
+        clock.lap("fusion_surface")
+        occupancy = self._workspace.build(views, surface.points, self._region(volume), spheres)
+        heightmaps = {name: height_map(self.cell, name, views, config.heightmap_m) for name in self.cell.totes}
+        clock.lap("fusion_maps")
+        stamp = min(frame.stamp_s for frame in corrected)
+        fused = FusedScene(
+            stamp, cloud, surface, volume, occupancy, heightmaps, corrected, tuple(views), cameras, clock.laps
+        )  # fmt: skip
+        return Outcome.success(fused), cameras
+
+    def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> tuple[RgbdFrame, DepthView, str]:
+        depth, weight = prepare_depth(frame, self.config, spheres)
+        note = ""
+        if self.config.align:
+            aligned = self._aligner.align(frame, depth)
+            if aligned.moved_m > ODD_SHIFT_M:
+                note = f"its calibration is off by about {1000 * aligned.moved_m:.0f} mm"
+            frame = replace(frame, X_base_camera=aligned.X_base_camera)
+        return frame, DepthView(frame.camera, np.array(frame.X_base_camera), depth, weight), note
+
+    def _empty_volume(self) -> TsdfVolume:
+        """A volume over the source tote's inside, three voxels more on each side, and headroom above the rim."""
+        tote = self.cell.totes["source"]
+        voxel = self.config.voxel_m
+        margin = 3 * voxel
+        size = np.array([tote.inner[0] + 2 * margin, tote.inner[1] + 2 * margin, tote.inner[2] + self.config.headroom_m])
+        corner = make_pose((-0.5 * size[0], -0.5 * size[1], -margin))
+        nx, ny, nz = (int(n) for n in np.ceil(size / voxel))
+        return TsdfVolume(self.cell.X_base_tote("source") @ corner, (nx, ny, nz), voxel)
+
+    def _region(self, volume: TsdfVolume) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        high = np.array(volume.tsdf.shape) * volume.voxel_m
+        return inverse(volume.X_base_grid), np.zeros(3), high
+
+
+class _StageClock:
+    """Wall time between laps, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = 1000.0 * (now - self._last)
+        self._last = now
+
+
+def _with_notes(cameras: tuple[CameraHealth, ...], notes: dict[str, str]) -> tuple[CameraHealth, ...]:
+    """Append each camera's note to what is already said of it."""
+
+    def merged(health: CameraHealth) -> CameraHealth:
+        note = notes.get(health.camera, "")
+        return replace(health, note="; ".join(part for part in (health.note, note) if part)) if note else health
+
+    return tuple(merged(health) for health in cameras)
