@@ -1,0 +1,87 @@
+"""The robot as a PyBullet body: loaded from the expanded description, joints and links found by name."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pybullet as p
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.description import expand_urdf
+from pickcell.geometry import Pose, pose_from_quat_xyzw
+
+
+class RobotBody:
+    """Arm and hand in the physics world, base fixed at the cell's ``base_position``, standing at home."""
+
+    def __init__(self, cell: CellConfig, client: int) -> None:
+        self.cell = cell
+        self.client = client
+        self.body = self._load(expand_urdf(cell))
+        self.joints: dict[str, int] = {}
+        """Index of every movable joint by name."""
+        self.links: dict[str, int] = {"base_link": -1}
+        """Index of every link by name."""
+        self.lower: dict[str, float] = {}
+        self.upper: dict[str, float] = {}
+        self.velocity_max: dict[str, float] = {}
+        self.effort_max: dict[str, float] = {}
+        for i in range(p.getNumJoints(self.body, physicsClientId=client)):
+            info = p.getJointInfo(self.body, i, physicsClientId=client)
+            joint, link = info[1].decode(), info[12].decode()
+            self.links[link] = i
+            if info[2] != p.JOINT_FIXED:
+                self.joints[joint] = i
+                self.lower[joint], self.upper[joint], self.effort_max[joint], self.velocity_max[joint] = info[8:12]
+        self._quieten()
+        for name, value in zip(cell.arm.joints, cell.arm.home):
+            p.resetJointState(self.body, self.joints[name], value, physicsClientId=client)
+
+    def _load(self, urdf: str) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "robot.urdf"
+            path.write_text(urdf)
+            # Inertias as written: without the flag PyBullet recomputes them from the collision shapes.
+            return int(
+                p.loadURDF(
+                    str(path),
+                    basePosition=self.cell.base_position,
+                    useFixedBase=True,
+                    flags=p.URDF_USE_INERTIA_FROM_FILE,
+                    physicsClientId=self.client,
+                )
+            )
+
+    def _quieten(self) -> None:
+        """Switch PyBullet's default velocity motors off, and remove the damping it adds to every body."""
+        for link in range(-1, p.getNumJoints(self.body, physicsClientId=self.client)):
+            p.changeDynamics(
+                self.body, link, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0, physicsClientId=self.client
+            )
+        for index in self.joints.values():
+            p.setJointMotorControl2(self.body, index, p.VELOCITY_CONTROL, force=0.0, physicsClientId=self.client)
+
+    def link(self, name: str) -> int:
+        """PyBullet index of a link. Raises KeyError listing the links there are."""
+        if name not in self.links:
+            raise KeyError(f"no link '{name}'; the robot has {sorted(self.links)}")
+        return self.links[name]
+
+    def X_world_link(self, name: str) -> Pose:
+        """Pose of a link's URDF frame in the world (not of its centre of mass, which PyBullet's index 0 and 1 give)."""
+        index = self.link(name)
+        if index == -1:
+            return self.cell.X_world_base
+        state = p.getLinkState(self.body, index, computeForwardKinematics=True, physicsClientId=self.client)
+        return pose_from_quat_xyzw(state[4], state[5])
+
+    def positions(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
+        return np.array([s[0] for s in states])
+
+    def velocities(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
+        return np.array([s[1] for s in states])

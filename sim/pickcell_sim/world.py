@@ -1,0 +1,190 @@
+"""The physics world of a cell: table, totes, robot and items in a PyBullet client of their own, stepped at 240 Hz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import pybullet as p
+
+from pickcell.cell import CellConfig, ToteConfig
+from pickcell.geometry import Pose, quat_xyzw_from_pose
+from pickcell_sim.robot_body import RobotBody
+
+STEP_S = 1.0 / 240.0
+"""Physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""
+TOTE_COLOR = (0.30, 0.42, 0.55, 1.0)
+TABLE_COLOR = (0.62, 0.60, 0.57, 1.0)
+FURNITURE_FRICTION = 0.8
+SLEEP_SPEED = 0.012
+"""m/s and, times ten, rad/s below which an item counts as settled."""
+SLEEP_AFTER_S = 0.3
+SLEEP_CHECK_EVERY = 12
+
+
+@dataclass
+class ItemBody:
+    """An item as the world keeps it. ``item_id`` is the simulator's own number: no stage of the pipeline sees it."""
+
+    item_id: int
+    body: int
+    name: str = ""
+    shiny: bool = False
+    asleep: bool = False
+    still_since_s: float | None = None
+
+
+class SimWorld:
+    """One PyBullet DIRECT client with the cell's furniture and robot. Use as a context manager, or call ``close``."""
+
+    def __init__(self, cell: CellConfig, seed: int = 0, *, sleeping: bool = True) -> None:
+        """``sleeping``: put settled items to sleep (about seven times faster with 20 items); touching wakes them."""
+        self.cell = cell
+        self.seed = seed
+        self.client: int = p.connect(p.DIRECT)
+        self.steps = 0
+        self.item_bodies: dict[int, ItemBody] = {}
+        self.before_step: list[Callable[[], None]] = []
+        """Controllers: called in order before each physics step."""
+        self.after_step: list[Callable[[], None]] = []
+        """Observers: called in order after each physics step."""
+        self._sleeping = sleeping
+        self._configure()
+        self.table = self._add_table()
+        self.totes: dict[str, int] = {name: self._add_tote(tote) for name, tote in cell.totes.items()}
+        self.robot = RobotBody(cell, self.client)
+        for fixed in ("base_link", "riser_link"):
+            if fixed in self.robot.links:  # stands on the table: no contact to solve
+                p.setCollisionFilterPair(
+                    self.robot.body, self.table, self.robot.links[fixed], -1, 0, physicsClientId=self.client
+                )
+
+    # -- time --------------------------------------------------------------------------------------------------------
+    @property
+    def time_s(self) -> float:
+        """Cell time: physics steps times the step."""
+        return self.steps * STEP_S
+
+    def step(self, n: int = 1) -> None:
+        """Advance physics by ``n`` steps."""
+        for _ in range(n):
+            for control in self.before_step:
+                control()
+            p.stepSimulation(physicsClientId=self.client)
+            self.steps += 1
+            if self._sleeping and self.steps % SLEEP_CHECK_EVERY == 0:
+                self._put_settled_items_to_sleep()
+            for observe in self.after_step:
+                observe()
+
+    # -- bodies ------------------------------------------------------------------------------------------------------
+    def add_body(self, body: int, item_id: int, *, name: str = "", shiny: bool = False) -> ItemBody:
+        """Register a PyBullet body of this client as an item. Raises ValueError when the number is taken."""
+        if item_id in self.item_bodies:
+            raise ValueError(f"item {item_id} exists already; in use: {sorted(self.item_bodies)}")
+        item = ItemBody(item_id, body, name, shiny)
+        self.item_bodies[item_id] = item
+        return item
+
+    def remove_body(self, item_id: int) -> None:
+        """Take an item out of the world. Raises KeyError naming the items there are."""
+        if item_id not in self.item_bodies:
+            raise KeyError(f"no item {item_id}; the world has {sorted(self.item_bodies)}")
+        p.removeBody(self.item_bodies.pop(item_id).body, physicsClientId=self.client)
+
+    def item_of_body(self, body: int) -> ItemBody | None:
+        """The item that a PyBullet body is, None for furniture and robot."""
+        return next((item for item in self.item_bodies.values() if item.body == body), None)
+
+    def shiny_bodies(self) -> frozenset[int]:
+        """Bodies whose surface reflects like metal or foil, so that depth cameras see holes."""
+        return frozenset(item.body for item in self.item_bodies.values() if item.shiny)
+
+    def X_world_link(self, link: str) -> Pose:
+        """Pose of a robot link's URDF frame in the world."""
+        return self.robot.X_world_link(link)
+
+    def wake(self, body: int) -> None:
+        """Wake an item, because something that Bullet does not know of (the cup) is about to act on it."""
+        p.changeDynamics(body, -1, activationState=p.ACTIVATION_STATE_WAKE_UP, physicsClientId=self.client)
+        item = self.item_of_body(body)
+        if item is not None:
+            item.asleep, item.still_since_s = False, None
+
+    def close(self) -> None:
+        """Disconnect from physics; calling twice does no harm."""
+        if self.client >= 0:
+            p.disconnect(physicsClientId=self.client)
+            self.client = -1
+
+    def __enter__(self) -> SimWorld:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- set-up ------------------------------------------------------------------------------------------------------
+    def _configure(self) -> None:
+        c = self.client
+        p.setGravity(0.0, 0.0, -9.81, physicsClientId=c)
+        p.setPhysicsEngineParameter(
+            fixedTimeStep=STEP_S,
+            numSolverIterations=60,
+            contactBreakingThreshold=0.002,  # the default of 20 mm lets thin plates float
+            deterministicOverlappingPairs=1,
+            physicsClientId=c,
+        )
+
+    def _add_table(self) -> int:
+        half = (0.9, 1.0, 0.025)
+        shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=self.client)
+        visual = p.createVisualShape(p.GEOM_BOX, halfExtents=half, rgbaColor=TABLE_COLOR, physicsClientId=self.client)
+        body = p.createMultiBody(0.0, shape, visual, basePosition=(0.35, 0.1, -half[2]), physicsClientId=self.client)
+        p.changeDynamics(body, -1, lateralFriction=FURNITURE_FRICTION, restitution=0.0, physicsClientId=self.client)
+        return int(body)
+
+    def _add_tote(self, tote: ToteConfig) -> int:
+        """Floor and four walls as one static body whose frame is the tote's."""
+        sizes, centres = tote_boxes(tote)
+        halves = [list(0.5 * size) for size in sizes]
+        kinds = [p.GEOM_BOX] * len(sizes)
+        places = [list(centre) for centre in centres]
+        shape = p.createCollisionShapeArray(
+            shapeTypes=kinds, halfExtents=halves, collisionFramePositions=places, physicsClientId=self.client
+        )
+        visual = p.createVisualShapeArray(
+            shapeTypes=kinds,
+            halfExtents=halves,
+            visualFramePositions=places,
+            rgbaColors=[TOTE_COLOR] * len(sizes),
+            physicsClientId=self.client,
+        )
+        X = tote.X_world_tote
+        body = p.createMultiBody(0.0, shape, visual, X[:3, 3], quat_xyzw_from_pose(X), physicsClientId=self.client)
+        p.changeDynamics(body, -1, lateralFriction=FURNITURE_FRICTION, restitution=0.0, physicsClientId=self.client)
+        return int(body)
+
+    # -- sleeping ----------------------------------------------------------------------------------------------------
+    def _put_settled_items_to_sleep(self) -> None:
+        """Items that have not moved for a while stop being simulated until something that moves touches them."""
+        for item in self.item_bodies.values():
+            linear, angular = p.getBaseVelocity(item.body, physicsClientId=self.client)
+            if max(map(abs, linear)) > SLEEP_SPEED or max(map(abs, angular)) > 10 * SLEEP_SPEED:
+                item.asleep, item.still_since_s = False, None
+            elif item.still_since_s is None:
+                item.still_since_s = self.time_s
+            elif not item.asleep and self.time_s - item.still_since_s >= SLEEP_AFTER_S:
+                p.changeDynamics(item.body, -1, activationState=p.ACTIVATION_STATE_SLEEP, physicsClientId=self.client)
+                item.asleep = True
+
+
+def tote_boxes(tote: ToteConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Full sizes (5, 3) and centres (5, 3) in the tote's frame of floor, -x, +x, -y and +y wall, metres."""
+    x, y, z = tote.inner
+    w = tote.wall
+    sizes = [(x + 2 * w, y + 2 * w, w), (w, y + 2 * w, z), (w, y + 2 * w, z), (x, w, z), (x, w, z)]
+    offset_x, offset_y = 0.5 * (x + w), 0.5 * (y + w)
+    centres = [(0, 0, -w / 2), (-offset_x, 0, z / 2), (offset_x, 0, z / 2), (0, -offset_y, z / 2), (0, offset_y, z / 2)]
+    return np.array(sizes, dtype=float), np.array(centres, dtype=float)
