@@ -1,0 +1,107 @@
+"""The queue: picks wait their turn; cancel, pause, resume and reset do what they say."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pickcell.outcome import Code, Stage
+from pickcell.task.dispatcher import CellState, Dispatcher, JobState
+from pickcell.task.record import PickReport
+from pickcell.task.stages import Progress
+
+WAIT_S = 5.0
+
+
+class SlowPick:
+    """A pick that runs until it is told to end, or is interrupted."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.started = threading.Event()
+        self.code = Code.OK
+        self.order: list[str] = []
+        self.interrupted = lambda: None
+
+    def __call__(self, request, progress):
+        self.order.append(request.sku)
+        progress(Progress(request.job_id, Stage.OBSERVE, 1, 0.0, "looking"))
+        self.started.set()
+        while not self.release.wait(0.005):
+            outcome = self.interrupted()
+            if outcome is not None and not outcome.ok:
+                return PickReport(request.job_id, request.sku, code=outcome.code, text=outcome.text)
+        return PickReport(request.job_id, request.sku, code=self.code, text="said")
+
+
+@pytest.fixture
+def pick():
+    return SlowPick()
+
+
+@pytest.fixture
+def cell(pick):
+    dispatcher = Dispatcher(pick)
+    pick.interrupted = dispatcher.interrupted
+    dispatcher.start()
+    yield dispatcher
+    assert dispatcher.close()
+
+
+def test_a_busy_cell_queues_and_keeps_the_order(cell, pick):
+    jobs = [cell.submit(sku) for sku in "abc"]
+    assert pick.started.wait(WAIT_S)
+    assert [j.state for j in jobs] == [JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
+    pick.release.set()
+    assert all(j.done.wait(WAIT_S) for j in jobs) and pick.order == list("abc")
+    assert cell.state is CellState.IDLE
+
+
+def test_cancel_queued_and_running(cell, pick):
+    first, second = cell.submit("a"), cell.submit("b")
+    assert pick.started.wait(WAIT_S)
+    assert cell.cancel(second.request.job_id).ok and second.report.code is Code.CANCELLED
+    assert cell.cancel(first.request.job_id).ok and first.done.wait(WAIT_S)
+    assert first.report.code is Code.CANCELLED and pick.order == ["a"]
+    assert not cell.cancel("no-such-job").ok
+    assert "already ended" in cell.cancel(first.request.job_id).text
+
+
+def test_cancelling_an_order_leaves_others(cell, pick):
+    jobs = [cell.submit("a", "o1"), cell.submit("b", "o1"), cell.submit("c", "o2")]
+    assert pick.started.wait(WAIT_S)
+    assert cell.cancel_order("o1") == 2
+    pick.release.set()
+    assert jobs[2].done.wait(WAIT_S) and jobs[2].report.code is Code.OK
+    assert {j.report.code for j in jobs[:2]} == {Code.CANCELLED}
+
+
+def test_pause_holds_the_queue_and_resume_goes_on(cell, pick):
+    cell.pause()
+    job = cell.submit("a")
+    assert not job.done.wait(0.1) and cell.state is CellState.PAUSED
+    pick.release.set()
+    cell.resume()
+    assert job.done.wait(WAIT_S)
+
+
+def test_a_pick_that_needs_a_person_holds_the_queue_until_reset(cell, pick):
+    pick.code = Code.PLACE_BLOCKED
+    pick.release.set()
+    first, second = cell.submit("a"), cell.submit("b")
+    assert first.done.wait(WAIT_S) and not second.done.wait(0.1)
+    assert cell.state is CellState.NEEDS_PERSON and cell.alert is first.report
+    pick.code = Code.OK
+    assert "said" in cell.reset()
+    assert second.done.wait(WAIT_S) and cell.state is CellState.IDLE
+
+
+def test_closing_cancels_everything(pick):
+    dispatcher = Dispatcher(pick)
+    pick.interrupted = dispatcher.interrupted
+    dispatcher.start()
+    jobs = [dispatcher.submit("a"), dispatcher.submit("b")]
+    assert pick.started.wait(WAIT_S)
+    assert dispatcher.close()
+    assert [j.report.code for j in jobs] == [Code.CANCELLED, Code.CANCELLED]

@@ -1,0 +1,242 @@
+"""The task's decisions, on a fake cell: every way a pick can end, and the ledger after it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_cell import FakeCell, Faults
+
+from pickcell.outcome import Code, Outcome, Stage
+from pickcell.task.ledger import Ledger, Place
+from pickcell.task.pick import PickTask, TaskConfig
+from pickcell.task.record import read_record
+from pickcell.task.request import PickRequest
+from pickcell.values import Sku, Tool
+
+MASSES = {"box-1": 0.2, "can-2": 0.3}
+
+
+class FakeCatalogue:
+    def find(self, sku: str) -> Outcome[Sku]:
+        known = {**MASSES, "anvil": 40.0}
+        if sku not in known:
+            return Outcome.failure(Code.ITEM_UNKNOWN, f"'{sku}'")
+        return Outcome.success(Sku(sku, sku, "box", np.array([0.08, 0.06, 0.04]), known[sku]))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    assert ledger.set_manifest(dict.fromkeys(MASSES, 1) | {"anvil": 1}).ok
+    yield ledger
+    ledger.close()
+
+
+def run(ledger, cell: FakeCell, sku="box-1", directory=None):
+    task = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(), directory)
+    return task, task.run(PickRequest("job-1", sku))
+
+
+def cell_with(tool=Tool.PINCH, **faults) -> FakeCell:
+    return FakeCell(dict(MASSES), tool, Faults(**faults))
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+def test_a_good_pick_is_delivered_and_booked(ledger, tool, tmp_path):
+    cell = cell_with(tool)
+    _, report = run(ledger, cell, directory=tmp_path)
+    assert (report.code, report.placed, report.attempts) == (Code.OK, True, 1), report.text
+    assert cell.destination == ["box-1"] and cell.in_hand is None
+    assert ledger.counts(Place.DESTINATION) == {"box-1": 1} and ledger.counts(Place.HAND) == {}
+    assert report.mass_kg == pytest.approx(0.2, abs=1e-6)
+    assert [s.stage for s in report.stages if s.stage is not Stage.RECORD] == list(Stage)[:-1]
+    assert read_record(tmp_path / "job-1") == report
+
+
+def test_the_last_look_serves_the_next_pick(ledger):
+    cell = cell_with()
+    task, _ = run(ledger, cell)
+    looks = cell.calls["observe"]
+    assert task.run(PickRequest("job-2", "can-2")).code is Code.OK
+    assert cell.calls["observe"] == looks + 1
+
+
+@pytest.mark.parametrize(
+    ("sku", "code"),
+    [("nothing", Code.ITEM_UNKNOWN), ("anvil", Code.ITEM_TOO_HEAVY)],
+)
+def test_refused_without_moving(ledger, sku, code):
+    cell = cell_with()
+    _, report = run(ledger, cell, sku)
+    assert report.code is code and "execute" not in cell.calls
+
+
+def test_not_in_manifest_is_refused(ledger):
+    assert ledger.set_manifest({"can-2": 1}).ok
+    _, report = run(ledger, cell_with())
+    assert report.code is Code.ITEM_NOT_IN_MANIFEST
+
+
+def test_empty_tote(ledger):
+    cell = cell_with()
+    cell.source.clear()
+    _, report = run(ledger, cell)
+    assert report.code is Code.SCENE_EMPTY
+
+
+def test_listed_but_not_seen(ledger):
+    cell = cell_with()
+    cell.source.remove("box-1")
+    _, report = run(ledger, cell)
+    assert report.code is Code.ITEM_NOT_FOUND and report.attempts == TaskConfig().max_attempts
+    assert ledger.counts(Place.SOURCE)["box-1"] == 1
+
+
+@pytest.mark.parametrize("code", [Code.CAMERA_MISSING, Code.CAMERA_STALE, Code.NODE_LOST])
+def test_perception_failures_end_the_pick_at_once(ledger, code):
+    cell = cell_with(observe=lambda n: code)
+    _, report = run(ledger, cell)
+    assert (report.code, report.attempts) == (code, 1)
+
+
+def test_bad_depth_is_looked_at_again(ledger):
+    cell = cell_with(observe=lambda n: Code.DEPTH_INVALID if n == 1 else None)
+    _, report = run(ledger, cell)
+    assert (report.code, report.attempts) == (Code.OK, 2)
+
+
+@pytest.mark.parametrize("code", [Code.NO_GRASP_FOUND])
+def test_no_grasp(ledger, code):
+    _, report = run(ledger, cell_with(select=lambda n: code))
+    assert report.code is code
+
+
+@pytest.mark.parametrize("code", [Code.UNREACHABLE, Code.APPROACH_BLOCKED, Code.NO_PATH])
+def test_no_way_to_any_grasp(ledger, code):
+    cell = cell_with(approach=lambda n: code)
+    _, report = run(ledger, cell)
+    assert report.code in (code, Code.NO_GRASP_FOUND) and cell.source == list(MASSES)
+
+
+@pytest.mark.parametrize(("tool", "first"), [(Tool.PINCH, Code.MISSED), (Tool.SUCTION, Code.SEAL_NOT_MADE)])
+def test_a_missed_grasp_is_followed_by_another_one_elsewhere(ledger, tool, first):
+    cell = cell_with(tool, misses=1)
+    _, report = run(ledger, cell)
+    assert (report.code, report.attempts) == (Code.OK, 2)
+    assert [s.code for s in report.stages if s.stage is Stage.GRASP] == [first, Code.OK]
+
+
+@pytest.mark.parametrize(("tool", "code"), [(Tool.PINCH, Code.DROPPED), (Tool.SUCTION, Code.SEAL_LOST)])
+def test_an_item_that_falls_back_is_found_again(ledger, tool, code):
+    def drop(n, cell):
+        if cell.in_hand and not cell.dropped:
+            cell.dropped = True
+            cell.lose()
+
+    cell = cell_with(tool, during_execute=lambda n, cell: drop(n, cell) if cell.calls.get("place_destination") else None)
+    cell.dropped = False
+    _, report = run(ledger, cell)
+    assert code in [s.code for s in report.stages], [s.code for s in report.stages]
+    assert report.code is Code.OK and ledger.counts(Place.DESTINATION) == {"box-1": 1}
+    assert ledger.counts(Place.NEEDS_PERSON) == {}
+
+
+def test_an_item_that_vanishes_needs_a_person(ledger):
+    def vanish(n, cell):
+        if cell.in_hand and cell.calls.get("place_destination"):
+            cell.lose()
+            cell.source.remove("box-1")
+
+    _, report = run(ledger, cell_with(during_execute=vanish))
+    assert not report.placed and report.code is Code.ITEM_NOT_FOUND
+    assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1}
+
+
+def test_slipping_puts_the_item_back(ledger):
+    def slip(n, cell):
+        if cell.in_hand and cell.calls.get("place_destination") and not cell.calls.get("place_source"):
+            cell.commanded = 0.048
+
+    cell = cell_with(during_execute=slip)
+    _, report = run(ledger, cell)
+    assert Code.SLIPPED in [s.code for s in report.stages]
+
+
+@pytest.mark.parametrize(("extra", "code"), [(0.5, Code.DOUBLE_PICK), (-0.15, Code.ITEM_MISMATCH)])
+def test_a_wrong_weight_is_put_back(ledger, extra, code):
+    cell = cell_with(extra_kg=extra)
+    _, report = run(ledger, cell)
+    assert report.code in (code, Code.NO_GRASP_FOUND) and cell.destination == []
+    assert code in [s.code for s in report.stages]
+    assert ledger.counts(Place.SOURCE)["box-1"] == 1 and cell.in_hand is None
+
+
+def test_no_free_place_keeps_hold_and_asks_for_a_person(ledger):
+    task, report = run(ledger, cell_with(place=lambda n: Code.PLACE_BLOCKED))
+    assert report.code is Code.PLACE_BLOCKED
+    assert ledger.counts(Place.HAND) == {"box-1": 1} and task.held is not None
+
+
+def test_an_item_that_does_not_arrive_is_not_counted_as_delivered(ledger):
+    _, report = run(ledger, cell_with(lands=False))
+    assert report.code is Code.PLACE_UNVERIFIED and not report.placed
+    assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1}
+
+
+@pytest.mark.parametrize("code", [Code.MOTION_ABORTED, Code.PROTECTIVE_STOP, Code.ESTOP])
+def test_a_failed_motion_is_typed(ledger, code):
+    cell = cell_with(execute=lambda n: code if n == 4 else None)
+    _, report = run(ledger, cell)
+    assert code in [s.code for s in report.stages]
+    assert report.code is (Code.OK if code is Code.MOTION_ABORTED else code)
+
+
+def test_estop_while_moving(ledger):
+    def press(n, cell):
+        cell.estop = cell.calls.get("approach", 0) > 0
+
+    _, report = run(ledger, cell_with(during_execute=press))
+    assert report.code is Code.ESTOP
+
+
+@pytest.mark.parametrize("code", [Code.NODE_LOST, Code.CANCELLED])
+def test_interruption_with_an_item_in_hand_then_the_next_pick_puts_it_back(ledger, code):
+    def interrupt(n, cell):
+        if cell.in_hand and cell.calls.get("place_destination"):
+            cell.stop_reason = Outcome.failure(code)
+
+    cell = cell_with(during_execute=interrupt)
+    task, report = run(ledger, cell)
+    assert report.code is code and cell.in_hand == "box-1"
+    assert ledger.counts(Place.HAND) == {"box-1": 1}
+    cell.stop_reason = Outcome.success(None)
+    cell.faults.during_execute = lambda n, cell: None
+    assert task.run(PickRequest("job-2", "can-2")).code is Code.OK
+    assert ledger.counts(Place.SOURCE).get("box-1") == 1 and cell.destination == ["can-2"]
+
+
+def test_lost_sensors(ledger):
+    _, report = run(ledger, cell_with(sensors=lambda n: Code.NODE_LOST if n > 3 else None))
+    assert report.code is Code.NODE_LOST
+
+
+def test_timeout_is_tried_again(ledger):
+    _, report = run(ledger, cell_with(observe=lambda n: Code.TIMEOUT if n == 1 else None))
+    assert (report.code, report.attempts) == (Code.OK, 2)
+
+
+def test_nothing_is_lifted_when_the_ledger_cannot_be_written(ledger):
+    cell = cell_with()
+    task = PickTask(cell, FakeCatalogue(), ledger, TaskConfig())
+    ledger.take = lambda sku, job: Outcome.failure(Code.LEDGER_UNWRITABLE, "disk full")  # type: ignore[method-assign]
+    lifts_before = cell.calls.get("plan_lift", 0)
+    report = task.run(PickRequest("job-1", "box-1"))
+    assert report.code is Code.LEDGER_UNWRITABLE and cell.calls.get("plan_lift", 0) == lifts_before
+    assert cell.destination == []
+
+
+def test_a_software_fault_becomes_an_outcome_and_stops_the_arm(ledger):
+    cell = cell_with()
+    cell.plan_approach = lambda scene, ranked: 1 / 0  # type: ignore[method-assign]
+    _, report = run(ledger, cell)
+    assert report.code is Code.INTERNAL_ERROR and "ZeroDivisionError" in report.text and cell.stopped == 1
