@@ -1,0 +1,150 @@
+"""The hybrid hand over ``/gripper_controller/gripper_cmd`` and ``/vacuum/set``.
+
+The gripper command follows ros2_controllers' parallel gripper: one joint is commanded, the other is geared to it.
+``command.name`` is the first jaw joint, ``position`` its distance from the centre plane (half the width), ``effort`` the
+largest force per pad. A jaw that stalls on something ends the goal with success and ``stalled`` set, and keeps pressing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from control_msgs.action import ParallelGripperCommand
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from std_srvs.srv import SetBool
+
+from pickcell.cell import CellConfig
+from pickcell.outcome import Code, Outcome
+from pickcell.values import JawState
+from pickcell_drivers.action_calls import call_service, wait_future, wait_server
+from pickcell_drivers.clock import Deadline, RosClock
+from pickcell_drivers.readings import RobotReadings
+
+GRIPPER_ACTION = "/gripper_controller/gripper_cmd"
+VACUUM_SERVICE = "/vacuum/set"
+
+
+@dataclass(frozen=True)
+class HandLimits:
+    """Times in seconds."""
+
+    answer_s: float = 2.0
+    """Wall time for the gripper to accept, and for the vacuum's valve to answer."""
+    jaw_s: float = 4.0
+    """Cell time for a jaw motion."""
+    slide_s: float = 1.0
+    """Cell time for the cup's slide to travel; it may be held back by a surface, so this is no failure."""
+    slide_speed_mps: float = 0.005
+    """A slower slide stands still."""
+
+
+class RosHand:
+    """:class:`pickcell.ports.HandPort`."""
+
+    def __init__(
+        self,
+        node: Node,
+        cell: CellConfig,
+        readings: RobotReadings,
+        clock: RosClock | None = None,
+        limits: HandLimits | None = None,
+    ) -> None:
+        self._hand = cell.hand
+        self._readings = readings
+        self._clock = clock or RosClock(node)
+        self.limits = limits or HandLimits()
+        self._gripper = ActionClient(node, ParallelGripperCommand, GRIPPER_ACTION)
+        self._vacuum = node.create_client(SetBool, VACUUM_SERVICE)
+
+    def set_jaw(self, width_m: float, force_n: float) -> Outcome[JawState]:
+        """Move the jaw to ``width_m`` with at most ``force_n`` per pad; ends when there, or stalled on something.
+
+        Widths beyond the hand's range are clipped to it, forces to the hand's largest. NODE_LOST when the gripper does not
+        answer, MOTION_ABORTED when it gives up. Raises ValueError for a value that is not finite, or a force <= 0.
+        """
+        if not (np.isfinite(width_m) and np.isfinite(force_n) and force_n > 0):
+            raise ValueError(f"set_jaw needs a finite width and a positive force, got {width_m} m, {force_n} N")
+        width = float(np.clip(width_m, 0.0, self._hand.opening_max_m))
+        self._readings.jaw_commanded(width, busy=True)
+        try:
+            return self._move_jaw(width, min(float(force_n), self._hand.pinch_force_max_n))
+        finally:
+            self._readings.jaw_commanded(width, busy=False)
+
+    def _move_jaw(self, width_m: float, force_n: float) -> Outcome[JawState]:
+        goal = ParallelGripperCommand.Goal()
+        goal.command.name = [self._hand.jaw_joints[0]]
+        goal.command.position = [0.5 * width_m]
+        goal.command.effort = [force_n]
+        if not wait_server(self._gripper, self.limits.answer_s):
+            return Outcome.failure(Code.NODE_LOST, f"Nobody offers {GRIPPER_ACTION}.")
+        sending = self._gripper.send_goal_async(goal)
+        if not wait_future(sending, self.limits.answer_s):
+            return Outcome.failure(Code.NODE_LOST, f"{GRIPPER_ACTION} did not answer.")
+        handle = sending.result()
+        if not handle.accepted:
+            return Outcome.failure(Code.MOTION_ABORTED, "The gripper rejected the command.")
+        result = handle.get_result_async()
+        deadline = Deadline(self._clock, self.limits.jaw_s)
+        while not wait_future(result, 0.05):
+            alive = self._readings.reading()
+            if not alive.ok:
+                return alive.failed_as()
+            if deadline.passed():
+                handle.cancel_goal_async()
+                return Outcome.failure(Code.MOTION_ABORTED, f"The jaw did not finish within {self.limits.jaw_s:.1f} s.")
+        answer = result.result().result
+        if not (answer.reached_goal or answer.stalled):
+            return Outcome.failure(Code.MOTION_ABORTED, "The gripper gave up before it was there or stalled.")
+        self._readings.jaw_commanded(width_m, busy=False)
+        return self._state(stalled=bool(answer.stalled))
+
+    def _state(self, stalled: bool) -> Outcome[JawState]:
+        """The jaw from a reading taken after the driver's answer."""
+        since_s = self._clock.now_s()
+        deadline = Deadline(self._clock, 0.5, wall_s=2.0)
+        sequence = -1
+        while True:
+            sequence = self._readings.wait(sequence, 0.1)
+            outcome = self._readings.reading()
+            if not outcome.ok:
+                return outcome.failed_as()
+            jaw = outcome.unwrap().jaw
+            if jaw.stamp_s > since_s or deadline.passed():
+                return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, jaw.moving, stalled))
+
+    def set_vacuum(self, on: bool) -> Outcome[None]:
+        """Switch the vacuum; returns when the cup's slide has come to rest (extended, held back, or retracted)."""
+        response = call_service(self._vacuum, SetBool.Request(data=bool(on)), self.limits.answer_s)
+        if response is None:
+            return Outcome.failure(Code.NODE_LOST, f"{VACUUM_SERVICE} did not answer.")
+        if not response.success:
+            return Outcome.failure(Code.INTERNAL_ERROR, f"{VACUUM_SERVICE} refused: {response.message}")
+        self._readings.vacuum_commanded(bool(on))
+        return self._wait_slide(on)
+
+    def _wait_slide(self, on: bool) -> Outcome[None]:
+        target = self._hand.cup_stroke_m if on else 0.0
+        deadline = Deadline(self._clock, self.limits.slide_s)
+        sequence, resting, stamp = -1, 0, -np.inf
+        while not deadline.passed():
+            sequence = self._readings.wait(sequence, 0.1)
+            outcome = self._readings.reading()
+            if not outcome.ok:
+                return outcome.failed_as()
+            joints = outcome.unwrap().joints
+            if self._hand.cup_joint not in joints.names:
+                return Outcome.success(None)  # this hand's slide has no sensor: nothing to wait for
+            if joints.stamp_s <= stamp:
+                continue
+            stamp = joints.stamp_s
+            i = joints.names.index(self._hand.cup_joint)
+            there = abs(joints.positions[i] - target) < 0.05 * self._hand.cup_stroke_m
+            slow = abs(np.nan_to_num(joints.velocities[i])) < self.limits.slide_speed_mps
+            # It takes a few readings to get going: rest counts once it is there, or has been still for a while.
+            resting = resting + 1 if slow else 0
+            if slow and (there or resting >= 15):
+                return Outcome.success(None)
+        return Outcome.success(None)
