@@ -72,6 +72,7 @@ def test_cancelling_an_order_leaves_others(cell, pick):
     jobs = [cell.submit("a", "o1"), cell.submit("b", "o1"), cell.submit("c", "o2")]
     assert pick.started.wait(WAIT_S)
     assert cell.cancel_order("o1") == 2
+    assert jobs[0].done.wait(WAIT_S)
     pick.release.set()
     assert jobs[2].done.wait(WAIT_S) and jobs[2].report.code is Code.OK
     assert {j.report.code for j in jobs[:2]} == {Code.CANCELLED}

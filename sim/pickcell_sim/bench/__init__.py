@@ -1,0 +1,1 @@
+"""Benchmarks that run on the simulated cell: one harness, one result format, honest intervals."""
