@@ -148,7 +148,6 @@ def _mark_free(free, hits, furniture, depth, k, X, origin, res):  # type: ignore
 
 @njit(cache=True, nogil=True)
 def _free_spheres(state, spheres, origin, res):  # type: ignore[no-untyped-def]
-    nx, ny, nz = state.shape
     for s in range(len(spheres)):
         r = spheres[s, 3]
         lo = np.empty(3, np.int64)
