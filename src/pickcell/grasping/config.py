@@ -1,0 +1,121 @@
+"""Every threshold of grasp selection in one place, with its unit and where the figure comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PinchConfig:
+    """Two-finger grasps."""
+
+    friction: float = 0.5
+    """Coulomb coefficient assumed between pad and item: rubber on packaging is 0.6 and more, so this is careful."""
+    max_tilt_deg: float = 35.0
+    """Largest angle of the approach from straight down: beyond it the palm meets the tote's walls."""
+    tilt_step_deg: float = 15.0
+    """Approach directions are tried at multiples of this about the closing axis."""
+    max_seeds: int = 220
+    """Contact points that are tried on one item."""
+    max_poses: int = 1500
+    """Poses that are measured against the item's surface."""
+    min_width_m: float = 0.0015
+    clearances_m: tuple[float, ...] = (0.014, 0.009, 0.005)
+    """Free space per side between pad and item on the way in; the widest that fits between the neighbours is used."""
+    skin_m: float = 0.0025
+    """Surface within this of the outermost point counts as under the pad (pads are compliant)."""
+    min_patch: float = 0.08
+    """Smallest share of a pad's face that must meet the surface."""
+    min_patch_height_m: float = 0.004
+    """Smallest height of the contact along the approach: less is an edge that slips or turns between the pads."""
+    squeeze_safety: float = 2.0
+    """Factor on the force that friction needs."""
+    min_force_n: float = 6.0
+    youngs_modulus_pa: float = 2.0e9
+    """Of paper board, for the buckling force of thin plates pinched on their edges."""
+    crush_share: float = 0.5
+    """Share of the buckling force that a pinch may use."""
+
+
+@dataclass(frozen=True)
+class SuctionConfig:
+    """Grasps with the vacuum cup."""
+
+    max_tilt_deg: float = 40.0
+    """Largest angle of the surface normal from vertical."""
+    max_seeds: int = 140
+    lip_conformity_m: float = 0.0015
+    """Gap that the lip follows; what deviates more from a plane leaks."""
+    min_rim_support: float = 0.92
+    """Share of the rim that must lie on measured surface."""
+    edge_margin_m: float = 0.004
+    """Beyond the rim: surface out to here makes the seal safe against errors of position."""
+    rim_samples: int = 24
+    max_normal_spread_deg: float = 25.0
+    """Root-mean-square angle of the normals under the cup against the fitted plane."""
+    vacuum_pa: float = 60e3
+    """Working vacuum below ambient of the cell's ejector."""
+    seal_safety: float = 1.6
+    """Divides the holding force."""
+    friction: float = 0.5
+    """Between lip and surface, against sliding."""
+    jaw_opening_m: float = 0.040
+    """The fingers stay this far apart beside the cup: clear of its 30 mm, and slim enough for clutter."""
+    overtravel_m: float = 0.004
+    """The hand may press on this far beyond the expected contact."""
+    yaws_deg: tuple[float, ...] = (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
+    """Turns about the cup's axis that are checked; the seal does not care, the fingers and the arm do."""
+    yaws_kept: int = 4
+
+
+@dataclass(frozen=True)
+class ClearanceConfig:
+    """Room for the hand."""
+
+    margin_m: float = 0.002
+    """Distance that the hand keeps from measured points of other things."""
+    wall_margin_m: float = 0.004
+    """Distance from the tote's walls, which are known from the cell file."""
+    floor_margin_m: float = 0.0025
+    """Distance of the finger tips from the tote's floor."""
+    hard_confidence: float = 0.5
+    """Surface believed at least this much is an obstacle; less only lowers the quality."""
+    bleed_m: float = 0.003
+    """Points of neighbours this close to the item's own measured surface are taken for its own edge."""
+    obstacle_voxel_m: float = 0.004
+    """Obstacles are thinned to one point per voxel of this size for the first pass."""
+    tolerance_points: int = 2
+    """Points of the item itself that may lie in a finger's way: noise of the surface."""
+    reach_m: float = 0.02
+    """Distances are measured up to here; more room than this is worth nothing."""
+
+
+@dataclass(frozen=True)
+class RankingConfig:
+    """From parts of a score to one ranking over both tools."""
+
+    max_ranked: int = 32
+    max_rejected: int = 200
+    max_per_tool: int = 20
+    distance_m: float = 0.010
+    """Grasps nearer than this and turned less than the angles below are the same grasp."""
+    tilt_deg: float = 12.0
+    yaw_deg: float = 25.0
+    duplicate_factor: float = 0.985
+    """Quality of each further yaw of the same grasp, so that other places come between."""
+    identity_confidence: float = 0.6
+    """An instance is taken for its recognised SKU from this probability on."""
+    density_kg_m3: float = 500.0
+    """Mass of an unknown item from its bounding box: packaged goods mostly lie between 100 and 700."""
+
+
+@dataclass(frozen=True)
+class GraspConfig:
+    """All of them."""
+
+    pinch: PinchConfig = field(default_factory=PinchConfig)
+    suction: SuctionConfig = field(default_factory=SuctionConfig)
+    clearance: ClearanceConfig = field(default_factory=ClearanceConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    tcp_acceleration_max: float = 5.0
+    """m/s^2, the cell's own limit; a hold is never trusted with more."""

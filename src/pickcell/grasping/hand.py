@@ -1,0 +1,96 @@
+"""The hand as boxes in the frame of a tool: enough to know where it fits.
+
+All boxes are axis-aligned in the TCP frame and the approach is straight along its +z, so the volume that a box sweeps
+on the way in is the same box drawn out along -z. One test at the grasp therefore covers the whole approach exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import HandConfig
+
+Boxes = NDArray[np.float64]
+"""(..., 6) lower corner then upper corner, metres."""
+
+PALM_M = (0.16, 0.06, 0.075)
+"""Palm: size along x (closing), y, z; it begins at ``tool0``."""
+LIP_RETRACTED_M = 0.145
+"""Height of the cup's lip over ``tool0`` with the slide retracted."""
+WRIST_M = (0.11, 0.11, 0.10)
+"""Last link of the arm: a box behind ``tool0``, centred on its z axis."""
+BACK_M = 0.20
+"""How far the volumes are drawn out behind the hand at most."""
+
+
+@dataclass(frozen=True)
+class HandGeometry:
+    """Boxes of the hand around either TCP. ``standoff_m`` is the length of the straight approach they include."""
+
+    hand: HandConfig
+    standoff_m: float = 0.08
+
+    @property
+    def tip_m(self) -> float:
+        """Finger tips over ``tool0``."""
+        return PALM_M[2] + self.hand.finger_length_m
+
+    @property
+    def pinch_m(self) -> float:
+        """Origin of ``tcp_pinch`` over ``tool0``."""
+        return self.tip_m - self.hand.pad_to_tip_m
+
+    @property
+    def lip_m(self) -> float:
+        """Origin of ``tcp_suction`` over ``tool0`` with the slide extended."""
+        return LIP_RETRACTED_M + self.hand.cup_stroke_m
+
+    @property
+    def pad_below_m(self) -> float:
+        """The pad's extent from the origin of ``tcp_pinch`` back towards the palm."""
+        return self.hand.pad_height_m - self.hand.pad_to_tip_m
+
+    def _behind(self, tcp_m: float) -> list[list[float]]:
+        """Palm and wrist around a TCP that is ``tcp_m`` in front of ``tool0``, drawn out along the approach."""
+        palm = [-PALM_M[0] / 2, -PALM_M[1] / 2, -tcp_m - self.standoff_m, PALM_M[0] / 2, PALM_M[1] / 2, PALM_M[2] - tcp_m]
+        z = -tcp_m - WRIST_M[2] - self.standoff_m
+        wrist = [-WRIST_M[0] / 2, -WRIST_M[1] / 2, z, WRIST_M[0] / 2, WRIST_M[1] / 2, -tcp_m]
+        return [palm, wrist]
+
+    def _finger(self, side: int, opening_m: float, tcp_m: float) -> list[float]:
+        """One finger from the palm to its tip, drawn out along the approach; ``side`` is -1 or +1 along x."""
+        inner, outer = opening_m / 2, opening_m / 2 + self.hand.finger_thickness_m
+        low, high = (inner, outer) if side > 0 else (-outer, -inner)
+        y = self.hand.pad_width_m / 2
+        return [low, -y, PALM_M[2] - tcp_m - self.standoff_m, high, y, self.tip_m - tcp_m]
+
+    def pinch_fingers(self, opening_m: float) -> Boxes:
+        """(2, 6) fingers at this opening, in ``tcp_pinch``."""
+        return np.array([self._finger(side, opening_m, self.pinch_m) for side in (-1, 1)])
+
+    def pinch_between(self, opening_m: float) -> Boxes:
+        """(1, 6) what the pads enclose and sweep while they close, in ``tcp_pinch``."""
+        y = self.hand.pad_width_m / 2
+        return np.array([[-opening_m / 2, -y, -self.pad_below_m, opening_m / 2, y, self.hand.pad_to_tip_m]])
+
+    def pinch_body(self) -> Boxes:
+        """(3, 6) palm, wrist and the retracted cup between the fingers, in ``tcp_pinch``."""
+        r = self.hand.cup_radius_m
+        cup = [-r, -r, PALM_M[2] - self.pinch_m - self.standoff_m, r, r, LIP_RETRACTED_M - self.pinch_m]
+        return np.array([*self._behind(self.pinch_m), cup])
+
+    def suction_fingers(self, opening_m: float) -> Boxes:
+        """(2, 6) fingers at this opening beside the extended cup, in ``tcp_suction``."""
+        return np.array([self._finger(side, opening_m, self.lip_m) for side in (-1, 1)])
+
+    def suction_body(self) -> Boxes:
+        """(2, 6) palm and wrist, in ``tcp_suction``."""
+        return np.array(self._behind(self.lip_m))
+
+    def suction_cup(self, ahead_m: float = 0.0) -> Boxes:
+        """(1, 6) the extended cup, its lip pressed ``ahead_m`` beyond the origin of ``tcp_suction``."""
+        r = self.hand.cup_radius_m
+        return np.array([[-r, -r, PALM_M[2] - self.lip_m - self.standoff_m, r, r, ahead_m]])

@@ -1,0 +1,306 @@
+"""From generated candidates to rated ones: does the hand fit, what does the hold bear, how good is it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.grasping import pinch, suction
+from pickcell.grasping.clearance import ToteRoom, box_distances
+from pickcell.grasping.config import GraspConfig
+from pickcell.grasping.hand import HandGeometry
+from pickcell.grasping.hold import PinchHold, buckling_force_n, pinch_hold, suction_acceleration
+from pickcell.grasping.obstacles import Obstacles
+from pickcell.grasping.surface import Target
+from pickcell.grasping.table import CandidateTable, combine
+from pickcell.values import Tool, Voxel, VoxelGrid
+
+F64 = NDArray[np.float64]
+Reasons = NDArray[np.str_]
+Mask = NDArray[np.bool_]
+
+PINCH_WEIGHTS = {
+    "antipodal": 2.0,
+    "patch": 1.5,
+    "balance": 2.0,
+    "belief": 2.0,
+    "vertical": 0.7,
+    "room": 1.5,
+    "depth": 1.0,
+    "hold": 1.0,
+}
+SUCTION_WEIGHTS = {"seal": 2.0, "edge": 1.5, "flat": 1.0, "balance": 2.0, "vertical": 1.0, "room": 1.0, "hold": 1.5}
+
+FINGER_BLOCKED = "a finger would touch a neighbour"
+BETWEEN = "a neighbour lies between the pads"
+FINGER_ON_ITEM = "a finger would come down on the item"
+FINGER_WALL = "a finger would touch the tote"
+BODY_BLOCKED = "the palm or wrist would touch a neighbour"
+BODY_ON_ITEM = "the palm or the cup would touch the item first"
+BODY_WALL = "the palm or wrist would touch the tote"
+CUP_BLOCKED = "the cup would touch a neighbour"
+WEAK_PINCH = "friction cannot hold it at the force that hand and item allow"
+WEAK_SEAL = "the seal would peel off under the weight"
+
+MAX_CHECKED = 260
+"""Candidates whose clearance is checked, best before clearance first."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is around the target."""
+
+    obstacles: Obstacles
+    tote: ToteRoom | None
+    occupancy: VoxelGrid
+
+    @property
+    def floor_z(self) -> float | None:
+        """Height of the tote's floor in ``base_link``."""
+        return float(self.tote.X_base_tote[2, 3]) if self.tote else None
+
+
+def unknown_share(grid: VoxelGrid, poses: F64, boxes: F64, last_m: float = 0.04) -> F64:
+    """(C,) share of unseen space in the foremost ``last_m`` of the boxes (C, B, 6): samples on a grid in each."""
+    u = (np.arange(4) + 0.5) / 4
+    grid_u = np.stack(np.meshgrid(u[::2], u[::2], u, indexing="ij"), axis=-1).reshape(-1, 3)
+    low, high = boxes[..., :3].copy(), boxes[..., 3:]
+    low[..., 2] = np.maximum(low[..., 2], high[..., 2] - last_m)
+    local = low[..., None, :] + grid_u * (high - low)[..., None, :]  # (C, B, S, 3)
+    local = local.reshape(len(poses), -1, 3)
+    world = np.einsum("cij,csj->csi", poses[:, :3, :3], local) + poses[:, None, :3, 3]
+    index = np.floor((world - grid.origin) / grid.resolution_m).astype(np.int64)
+    inside = np.all((index >= 0) & (index < grid.state.shape), axis=-1)
+    index = np.where(inside[..., None], index, 0)
+    unknown = grid.state[index[..., 0], index[..., 1], index[..., 2]] == Voxel.UNKNOWN if grid.state.size else inside & False
+    return np.asarray((unknown & inside).mean(axis=1), dtype=np.float64)
+
+
+def _first(conditions: list[Mask], reasons: list[str]) -> Reasons:
+    return np.select(conditions, reasons, default="").astype("U64")
+
+
+def _wall_ok(around: Surroundings, poses: F64, boxes: F64, config: GraspConfig) -> Mask:
+    """(C, B) is each box inside the tote with its margins?"""
+    if around.tote is None:
+        return np.ones((len(poses), boxes.shape[-2]), dtype=bool)
+    room = around.tote.room(poses, boxes)
+    c = config.clearance
+    return np.asarray((room[..., 0] >= c.wall_margin_m) & (room[..., 1] >= c.floor_margin_m - 1e-6))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the hand fits at C poses."""
+
+    reason: Reasons
+    opening_m: F64
+    distance_m: F64
+    """(C,) distance of the fingers from the nearest obstacle, capped."""
+    soft: F64
+    """(C,) weakly believed points in the fingers' way."""
+    unknown: F64
+    """(C,) share of unseen space that the finger tips enter."""
+
+
+def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig) -> Fit:
+    """The widest opening at which fingers, palm, wrist and retracted cup fit all along the approach, or why none does."""
+    n, c = len(poses), config.clearance
+    options = np.minimum(width_m[:, None] + 2.0 * np.array(config.pinch.clearances_m), hand.hand.opening_max_m)
+    levels = options.shape[1]
+    fingers = np.array([[hand.pinch_fingers(o) for o in row] for row in options]).reshape(n, levels * 2, 6)
+    between = np.array([[hand.pinch_between(o)[0] for o in row] for row in options]).reshape(n, levels, 6)
+    body = np.broadcast_to(hand.pinch_body(), (n, 3, 6))
+    boxes = np.concatenate([fingers, between, body], axis=1)
+    distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
+    own = target.body.points[target.body.confidence >= c.hard_confidence]
+    _, on_item = box_distances(poses, np.concatenate([fingers, body], axis=1), own, 0.0)
+    walls = _wall_ok(around, poses, np.concatenate([fingers, body], axis=1), config)
+    f = slice(0, levels * 2)
+    gap: F64 = distance[:, f].reshape(n, levels, 2).min(axis=2)
+    item_hits = on_item[:, f].reshape(n, levels, 2).max(axis=2)
+    wall: Mask = np.all(walls[:, f].reshape(n, levels, 2), axis=2)
+    caught = inside[:, levels * 2 : levels * 3]
+    fits = (gap >= c.margin_m) & (item_hits <= c.tolerance_points) & wall & (caught <= c.tolerance_points)
+    level = np.where(fits.any(axis=1), fits.argmax(axis=1), levels - 1)
+    row = np.arange(n)
+    body_gap = distance[:, levels * 3 :].min(axis=1)
+    body_hits = on_item[:, levels * 2 :].max(axis=1)
+    body_wall: Mask = np.all(walls[:, levels * 2 :], axis=1)
+    reason = _first(
+        [
+            ~wall[row, level],
+            gap[row, level] < c.margin_m,
+            caught[row, level] > c.tolerance_points,
+            item_hits[row, level] > c.tolerance_points,
+            body_hits > c.tolerance_points,
+            ~body_wall,
+            body_gap < c.margin_m,
+        ],
+        [FINGER_WALL, FINGER_BLOCKED, BETWEEN, FINGER_ON_ITEM, BODY_ON_ITEM, BODY_WALL, BODY_BLOCKED],
+    )
+    chosen = fingers.reshape(n, levels, 2, 6)[row, level]
+    good = np.flatnonzero(reason == "")
+    # The first pass saw thinned obstacles; whatever is left must also clear every single point.
+    exact = np.concatenate([chosen[good], body[good]], axis=1)
+    _, hits = box_distances(poses[good], exact, around.obstacles.hard, 0.0)
+    reason[good[hits[:, :2].any(axis=1)]] = FINGER_BLOCKED
+    reason[good[hits[:, 2:].any(axis=1)]] = BODY_BLOCKED
+    _, soft = box_distances(poses, chosen, around.obstacles.soft, 0.0)
+    return Fit(
+        reason,
+        options[row, level],
+        gap[row, level],
+        soft.sum(axis=1).astype(np.float64),
+        unknown_share(around.occupancy, poses, chosen),
+    )
+
+
+def _room_score(fit: Fit) -> F64:
+    """1 with 8 mm of seen, free space around the fingers; less for tight gaps and for entering what nobody has seen."""
+    room = 0.55 + 0.45 * np.clip(fit.distance_m / 0.008, 0.0, 1.0)
+    return np.asarray(room * np.maximum(np.exp(-fit.soft / 10.0), 0.5) * (1.0 - 0.4 * fit.unknown), dtype=np.float64)
+
+
+def rate_pinch(
+    target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig, thickness_m: float, factor: float
+) -> CandidateTable:
+    """All pinch candidates, rated. ``thickness_m``: the item's smallest side; ``factor`` scales every quality."""
+    batch = pinch.generate(target, hand, config.pinch, around.floor_z, config.clearance.floor_margin_m)
+    good = np.flatnonzero(batch.reason == "")
+    scores = _pinch_scores(batch, target, config)
+    merit = combine(scores, {k: PINCH_WEIGHTS[k] for k in scores})
+    if len(good) > MAX_CHECKED:
+        good = np.sort(good[np.argsort(-merit[good], kind="stable")[:MAX_CHECKED]])
+    rows = np.concatenate([good, np.flatnonzero(batch.reason != "")])
+    batch, scores = batch.take(rows), {k: v[rows] for k, v in scores.items()}
+    n, k = len(batch), len(good)
+    reason, opening = batch.reason.copy(), batch.width_m.copy()
+    room, hold, force, acceleration = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    if k:
+        fit = fit_jaw(batch.poses[:k], batch.width_m[:k], target, around, hand, config)
+        reason[:k], opening[:k], room[:k] = fit.reason, fit.opening_m, _room_score(fit)
+        holds = [_hold_at(batch, i, target, hand, config, thickness_m) for i in range(k)]
+        force[:k] = [h.force_n for h in holds]
+        acceleration[:k] = [h.max_acceleration for h in holds]
+        hold[:k] = np.clip(0.4 + 0.6 * acceleration[:k] / config.tcp_acceleration_max, 0.0, 1.0)
+        weak = np.array([h.needed_n > h.allowed_n for h in holds]) & (reason[:k] == "")
+        reason[:k][weak] = WEAK_PINCH
+    scores |= {"room": room, "hold": hold}
+    quality = factor * combine(scores, PINCH_WEIGHTS)
+    return CandidateTable(Tool.PINCH, batch.poses, quality, batch.width_m, opening, force, acceleration, scores, reason)
+
+
+def _pinch_scores(batch: pinch.PinchBatch, target: Target, config: GraspConfig) -> dict[str, F64]:
+    """Parts of the quality that need no look at the surroundings, (C,) each."""
+    arm = target.center - batch.poses[:, :3, 3]
+    offset = _moment_arm(batch.poses, arm)
+    above = np.maximum(0.0, arm[:, 2])  # a centre of mass above the closing axis wants to swing down
+    return {
+        "antipodal": np.clip(1.0 - 0.5 * batch.cone**2, 0.05, 1.0),
+        "patch": np.clip(batch.patch / 0.45, 0.0, 1.0) ** 0.5,
+        "balance": np.exp(-((offset / 0.035) ** 2)) * 0.9 + 0.1,
+        "belief": 0.35 + 0.65 * batch.confidence,
+        "vertical": 1.0 - 0.4 * (batch.tilt_rad / np.deg2rad(config.pinch.max_tilt_deg)) ** 2,
+        "depth": np.clip(batch.patch_height_m / 0.015, 0.1, 1.0) ** 0.5 * (0.5 + 0.5 * np.exp(-((above / 0.03) ** 2))),
+    }
+
+
+def _moment_arm(poses: F64, arm: F64) -> F64:
+    """(C,) horizontal distance of the centre of mass (``arm``, from the TCP) from the closing axis: what gravity turns
+    the item about that axis with."""
+    across = np.cross(poses[:, :3, 0], np.array([0.0, 0.0, 1.0]))
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+    return np.asarray(np.abs((across * arm).sum(axis=1)), dtype=np.float64)
+
+
+def _hold_at(
+    batch: pinch.PinchBatch, i: int, target: Target, hand: HandGeometry, config: GraspConfig, thickness_m: float
+) -> PinchHold:
+    """The hold of one candidate: limited by the hand, and for plates pinched on their edges by buckling."""
+    allowed = hand.hand.pinch_force_max_n
+    pose, width = batch.poses[i], float(batch.width_m[i])
+    if width > 5.0 * thickness_m:
+        breadth = float(target.extents_m[0] * target.extents_m[1] / max(width, 1e-3))
+        critical = buckling_force_n(thickness_m, width, breadth, config.pinch.youngs_modulus_pa)
+        allowed = min(allowed, config.pinch.crush_share * critical)
+    offset = float(_moment_arm(pose[None], (target.center - pose[:3, 3])[None])[0])
+    radius = float(batch.patch_radius_m[i])
+    return pinch_hold(target.mass_kg, offset, radius, allowed, config.tcp_acceleration_max, config.pinch)
+
+
+def rate_suction(
+    target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig, factor: float
+) -> CandidateTable:
+    """All suction candidates, rated: each place with the best of the yaws that fit, and its other yaws behind."""
+    s = config.suction
+    radius = hand.hand.cup_radius_m
+    batch = suction.generate(target, radius, s)
+    good, bad = np.flatnonzero(batch.reason == ""), np.flatnonzero(batch.reason != "")
+    yaws = np.deg2rad(np.array(s.yaws_deg))
+    poses = suction.cup_poses(batch.center, batch.normal, yaws)
+    spread = np.repeat(good, len(yaws))
+    rows = np.concatenate([spread, bad])
+    flat = np.concatenate([poses[good].reshape(-1, 4, 4), poses[bad, 0]])
+    batch = batch.take(rows)
+    n, k = len(rows), len(spread)
+    reason, room = batch.reason.copy(), np.zeros(n)
+    if k:
+        fit = fit_cup(flat[:k], target, around, hand, config)
+        reason[:k], room[:k] = fit.reason, _room_score(fit)
+    arm = target.center - batch.center
+    lateral, lever = np.linalg.norm(arm[:, :2], axis=1), np.linalg.norm(arm, axis=1)
+    leak = np.clip(0.3 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
+    bears = np.array([suction_acceleration(target.mass_kg, a, b, radius, c, s) for a, b, c in zip(lateral, lever, leak)])
+    reason[(reason == "") & (bears < 0.5)] = WEAK_SEAL
+    acceleration = np.clip(bears, 0.0, config.tcp_acceleration_max)
+    scores = {
+        "seal": np.clip(1.0 - 0.6 * (batch.gap_m / s.lip_conformity_m) ** 2, 0.05, 1.0),
+        "edge": 0.3 + 0.7 * batch.edge,
+        "flat": np.clip(1.0 - 0.5 * batch.spread_rad / np.deg2rad(s.max_normal_spread_deg), 0.05, 1.0),
+        "balance": 0.1 + 0.9 * np.exp(-((lateral / 0.04) ** 2)),
+        "vertical": 1.0 - 0.45 * (batch.tilt_rad / np.deg2rad(s.max_tilt_deg)) ** 2,
+        "room": room,
+        "hold": np.clip(0.3 + 0.7 * acceleration / config.tcp_acceleration_max, 0.0, 1.0),
+    }
+    quality = factor * combine(scores, SUCTION_WEIGHTS) if n else np.zeros(0)
+    opening = np.full(n, s.jaw_opening_m)
+    zero = np.zeros(n)
+    return CandidateTable(Tool.SUCTION, flat, quality, zero, opening, zero.copy(), acceleration, scores, reason)
+
+
+def fit_cup(poses: F64, target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig) -> Fit:
+    """Do cup, fingers, palm and wrist fit at these poses of the cup, all along the approach and its overtravel?"""
+    c, n = config.clearance, len(poses)
+    opening = config.suction.jaw_opening_m
+    ahead = np.array([0.0, 0.0, 0.0, 0.0, 0.0, config.suction.overtravel_m])
+    fingers, body = hand.suction_fingers(opening) + ahead, hand.suction_body() + ahead
+    boxes = np.concatenate([fingers, body, hand.suction_cup(-0.001)])
+    distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
+    own = target.body.points[target.body.confidence >= c.hard_confidence]
+    own_boxes = np.concatenate([fingers, body, hand.suction_cup(-0.006)])
+    _, on_item = box_distances(poses, own_boxes, own, 0.0)
+    walls = _wall_ok(around, poses, np.concatenate([fingers, body]), config)
+    reason = _first(
+        [
+            inside[:, 4] > 0,
+            ~np.all(walls[:, :2], axis=1),
+            ~np.all(walls[:, 2:], axis=1),
+            distance[:, :2].min(axis=1) < c.margin_m,
+            distance[:, 2:4].min(axis=1) < c.margin_m,
+            on_item[:, :2].max(axis=1) > c.tolerance_points,
+            on_item[:, 2:].max(axis=1) > c.tolerance_points,
+        ],
+        [CUP_BLOCKED, FINGER_WALL, BODY_WALL, FINGER_BLOCKED, BODY_BLOCKED, FINGER_ON_ITEM, BODY_ON_ITEM],
+    )
+    good = np.flatnonzero(reason == "")
+    _, hits = box_distances(poses[good], boxes, around.obstacles.hard, 0.0)
+    reason[good[hits[:, :2].any(axis=1)]] = FINGER_BLOCKED
+    reason[good[hits[:, 2:4].any(axis=1)]] = BODY_BLOCKED
+    reason[good[hits[:, 4] > 0]] = CUP_BLOCKED
+    _, soft = box_distances(poses, fingers, around.obstacles.soft, 0.0)
+    broad = np.broadcast_to(fingers, (n, 2, 6))
+    unknown = unknown_share(around.occupancy, poses, broad)
+    return Fit(reason, np.full(n, opening), distance[:, :2].min(axis=1), soft.sum(axis=1).astype(np.float64), unknown)

@@ -1,0 +1,210 @@
+"""The choice: pinch or suck, and where. One ranking over both tools, each rejected candidate with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.geometry import Pose
+from pickcell.grasping.clearance import ToteRoom, totes_of
+from pickcell.grasping.config import GraspConfig
+from pickcell.grasping.hand import HandGeometry
+from pickcell.grasping.obstacles import SceneObstacles
+from pickcell.grasping.prior import ToolPrior, tool_prior
+from pickcell.grasping.rating import Surroundings, rate_pinch, rate_suction
+from pickcell.grasping.surface import Target, prepare
+from pickcell.grasping.table import CandidateTable, concat, suppress
+from pickcell.outcome import Code, Outcome
+from pickcell.values import GraspCandidate, GraspDecision, Instance, Scene, Sku, Tool
+
+HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
+HAND_REACH_M = 0.20
+"""Obstacles further than this from the target cannot be touched by the hand around it."""
+
+
+class Catalogue(Protocol):
+    """Where SKUs are looked up."""
+
+    def find(self, sku: str) -> Outcome[Sku]:
+        """The SKU, or ITEM_UNKNOWN."""
+
+
+class GraspSelector:
+    """Ranks the grasps on one instance of a scene. Deterministic; keeps only the last scene's obstacles between calls."""
+
+    def __init__(self, cell: CellConfig, catalogue: Catalogue | None = None, config: GraspConfig | None = None) -> None:
+        config = config or GraspConfig()
+        limit = min(config.tcp_acceleration_max, cell.arm.tcp_acceleration_max)
+        self.config = replace(config, tcp_acceleration_max=limit)
+        self.hand = HandGeometry(cell.hand)
+        self.catalogue = catalogue
+        self.totes: tuple[ToteRoom, ...] = totes_of(cell)
+        self._last: tuple[Scene, SceneObstacles] | None = None
+
+    def select(self, scene: Scene, instance_id: int, sku: str = "") -> Outcome[GraspDecision]:
+        """The ranked grasps on one instance.
+
+        ``sku``: what it is wanted as; "" takes whatever the instance was recognised as. Fails with ITEM_NOT_FOUND (no such
+        instance), ITEM_TOO_HEAVY, or NO_GRASP_FOUND, whose text counts the reasons and whose value still holds the
+        rejected candidates.
+        """
+        found = [i for i in scene.instances if i.id == instance_id]
+        if not found:
+            ids = [i.id for i in scene.instances]
+            return Outcome.failure(Code.ITEM_NOT_FOUND, f"No instance {instance_id} in this scene; it has {ids}.")
+        product = self._product(found[0], sku)
+        if product is not None and product.mass_kg > self.hand.hand.payload_max_kg:
+            limit = self.hand.hand.payload_max_kg
+            text = f"'{product.sku}' has {product.mass_kg:.2f} kg, the hand lifts {limit:.2f} kg."
+            return Outcome.failure(Code.ITEM_TOO_HEAVY, text)
+        target = prepare(found[0], self._mass(found[0], product))
+        if target is None:
+            seen = len(found[0].visible)
+            return Outcome.failure(
+                Code.NO_GRASP_FOUND, f"Instance {instance_id} has too little surface ({seen} points seen)."
+            )
+        prior = tool_prior(target, product)
+        tables = self._rate(scene, found[0], target, product, prior)
+        return self._decide(target, prior, tables)
+
+    def _product(self, instance: Instance, sku: str) -> Sku | None:
+        """The SKU asked for, else the one that the instance was recognised as, else None."""
+        if self.catalogue is None:
+            return None
+        if not sku and instance.identity.sku and instance.identity.confidence >= self.config.ranking.identity_confidence:
+            sku = instance.identity.sku
+        return self.catalogue.find(sku).value if sku else None
+
+    def _mass(self, instance: Instance, product: Sku | None) -> float:
+        """Known mass, or one estimated from the bounding box and kept within what the hand may lift, kg."""
+        if product is not None and np.isfinite(product.mass_kg) and product.mass_kg > 0.0:
+            return float(product.mass_kg)
+        volume = float(np.prod(np.nan_to_num(np.maximum(instance.shape.extents_m, 1e-3), nan=1e-3, posinf=1e-3)))
+        return float(np.clip(self.config.ranking.density_kg_m3 * volume, 0.03, self.hand.hand.payload_max_kg))
+
+    def _obstacles(self, scene: Scene) -> SceneObstacles:
+        if self._last is None or self._last[0] is not scene:
+            self._last = (scene, SceneObstacles.of(scene, self.totes))
+        return self._last[1]
+
+    def _rate(
+        self, scene: Scene, instance: Instance, target: Target, product: Sku | None, prior: ToolPrior
+    ) -> list[CandidateTable]:
+        """Rated candidates of both tools, rejected ones included."""
+        around = Surroundings(
+            self._obstacles(scene).around(instance, HAND_REACH_M, self.config.clearance),
+            next((tote for tote in self.totes if tote.contains(target.body.points.mean(axis=0))), None),
+            scene.occupancy,
+        )
+        # What lies under others is lifted against their weight, and takes them along.
+        exposure = float(np.clip(np.nan_to_num(instance.exposure, nan=1.0), 0.0, 1.0))
+        factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
+        thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
+        return [
+            rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]),
+            rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION]),
+        ]
+
+    def _decide(self, target: Target, prior: ToolPrior, tables: list[CandidateTable]) -> Outcome[GraspDecision]:
+        standoff = self.hand.standoff_m
+        ranked: list[GraspCandidate] = []
+        for table in tables:
+            ranked += self._diversify(table.take(table.reason == "")).values(target.instance_id, standoff)
+        ranked.sort(key=lambda candidate: -candidate.quality)
+        ranked = ranked[: self.config.ranking.max_ranked]
+        counts: Counter[tuple[Tool, str]] = Counter()
+        for table in tables:
+            counts.update((table.tool, str(reason)) for reason in table.reason if reason)
+        rejected = _sample_rejected(tables, counts, target.instance_id, standoff, self.config.ranking.max_rejected)
+        why_not = _count_text(counts)
+        if not ranked:
+            text = f"Instance {target.instance_id}: {why_not or 'no candidate at all could be generated'}."
+            failure: Outcome[GraspDecision] = Outcome.failure(Code.NO_GRASP_FOUND, text)
+            return replace(failure, value=GraspDecision((), rejected, failure.text))
+        text = _choice_text(ranked, target, prior) + (f" Rejected: {why_not}." if why_not else " Nothing was rejected.")
+        return Outcome.success(GraspDecision(tuple(ranked), rejected, text), text)
+
+    def _diversify(self, good: CandidateTable) -> CandidateTable:
+        """Different places first, and of each place the turns about the approach that are the same hold."""
+        r = self.config.ranking
+        turns = 2 if good.tool is Tool.PINCH else self.config.suction.yaws_kept
+        angles = (r.distance_m, np.deg2rad(r.tilt_deg), np.deg2rad(r.yaw_deg))
+        if len(good) == 0:
+            return good
+        kept = suppress(good, max(1, r.max_per_tool // turns), *angles)
+        best = good.take(kept)
+        if good.tool is Tool.PINCH:
+            twin = replace(best, poses=best.poses @ HALF_TURN)
+            return concat([best, twin.scaled(np.full(len(twin), r.duplicate_factor))])
+        groups = [self._other_yaws(good, best.poses[i], turns) for i in range(len(best))]
+        rows = np.concatenate([g for g in groups])
+        factor = np.concatenate([r.duplicate_factor ** np.arange(len(g)) for g in groups])
+        return good.take(rows).scaled(factor)
+
+    @staticmethod
+    def _other_yaws(good: CandidateTable, pose: Pose, limit: int) -> NDArray[np.intp]:
+        """Rows at the same place as ``pose``, spread over the turn: each next one is furthest from those before."""
+        rows = np.flatnonzero(np.linalg.norm(good.poses[:, :3, 3] - pose[:3, 3], axis=1) < 1e-6)
+        rows = rows[np.argsort(-good.quality[rows], kind="stable")]
+        chosen = [rows[0]]
+        cosine = np.einsum("ij,kj->ik", good.poses[rows, :3, 0], good.poses[rows, :3, 0])
+        taken = [0]
+        while len(chosen) < min(limit, len(rows)):
+            nearest = cosine[:, taken].max(axis=1)
+            nearest[taken] = np.inf
+            taken.append(int(np.argmin(nearest)))
+            chosen.append(rows[taken[-1]])
+        return np.array(chosen, dtype=np.intp)
+
+
+def _sample_rejected(
+    tables: list[CandidateTable], counts: Counter[tuple[Tool, str]], instance_id: int, standoff_m: float, limit: int
+) -> tuple[GraspCandidate, ...]:
+    """At most ``limit`` rejected candidates, every reason represented about equally."""
+    if not counts:
+        return ()
+    share = max(1, limit // len(counts))
+    out: list[GraspCandidate] = []
+    for table in tables:
+        for tool, reason in counts:
+            if tool is table.tool:
+                rows = np.flatnonzero(table.reason == reason)
+                pick = np.unique(np.linspace(0, len(rows) - 1, min(share, len(rows))).astype(np.intp))
+                out += table.take(rows[pick]).values(instance_id, standoff_m)
+    return tuple(out[:limit])
+
+
+def _count_text(counts: Counter[tuple[Tool, str]]) -> str:
+    """The most frequent reasons per tool, in words."""
+    parts = []
+    for tool in Tool:
+        mine = sorted(((n, reason) for (t, reason), n in counts.items() if t is tool), key=lambda item: (-item[0], item[1]))
+        if mine:
+            parts.append(
+                f"{sum(n for n, _ in mine)} {tool.value} (" + "; ".join(f"{n} {reason}" for n, reason in mine[:4]) + ")"
+            )
+    return ", ".join(parts)
+
+
+def _choice_text(ranked: list[GraspCandidate], target: Target, prior: ToolPrior) -> str:
+    """One sentence on the best grasp and the best of the other tool."""
+    best = ranked[0]
+    offset_mm = 1e3 * float(np.linalg.norm(best.X_base_tcp[:2, 3] - target.center[:2]))
+    tilt = float(np.rad2deg(np.arccos(np.clip(-best.X_base_tcp[2, 2], -1.0, 1.0))))
+    weakest = min(best.scores, key=lambda name: best.scores[name])
+    if best.tool is Tool.PINCH:
+        what, other_tool = f"Pinch across {1e3 * best.width_m:.0f} mm with {best.force_n:.0f} N", Tool.SUCTION
+    else:
+        what, other_tool = "Suction on seen surface", Tool.PINCH
+    other = next((c for c in ranked if c.tool is other_tool), None)
+    against = f"best {other_tool.value} {other.quality:.2f}" if other else f"no {other_tool.value} grasp is possible"
+    return (
+        f"{what}, {offset_mm:.0f} mm beside the centre of mass, {tilt:.0f} deg from straight down, "
+        f"quality {best.quality:.2f}, up to {best.max_acceleration_mps2:.1f} m/s2 "
+        f"(weakest part: {weakest} {best.scores[weakest]:.2f}; {prior.because}; {against})."
+    )
