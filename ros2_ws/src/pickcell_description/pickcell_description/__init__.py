@@ -1,0 +1,1 @@
+"""The robot's description in ROS: transforms from joint states."""
