@@ -85,3 +85,22 @@ class RobotBody:
     def velocities(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
         return np.array([s[1] for s in states])
+
+    def inverse_dynamics(
+        self,
+        names: tuple[str, ...],
+        position: NDArray[np.float64],
+        velocity: NDArray[np.float64],
+        acceleration: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Torques (Nm) that move the named joints as given against gravity, with all other joints where they stand."""
+        order = sorted(self.joints, key=self.joints.__getitem__)
+        q = dict(zip(order, self.positions(tuple(order))))
+        qd, qdd = dict.fromkeys(order, 0.0), dict.fromkeys(order, 0.0)
+        q.update(zip(names, position))
+        qd.update(zip(names, velocity))
+        qdd.update(zip(names, acceleration))
+        torques = p.calculateInverseDynamics(
+            self.body, [q[n] for n in order], [qd[n] for n in order], [qdd[n] for n in order], physicsClientId=self.client
+        )
+        return np.array([torques[order.index(n)] for n in names])

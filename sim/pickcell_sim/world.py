@@ -11,6 +11,7 @@ import pybullet as p
 
 from pickcell.cell import CellConfig, ToteConfig
 from pickcell.geometry import Pose, quat_xyzw_from_pose
+from pickcell_sim.rendering import load_egl
 from pickcell_sim.robot_body import RobotBody
 
 STEP_S = 1.0 / 240.0
@@ -44,6 +45,7 @@ class SimWorld:
         self.cell = cell
         self.seed = seed
         self.client: int = p.connect(p.DIRECT)
+        load_egl(self.client)  # before the first body, or the renderer never learns of it
         self.steps = 0
         self.item_bodies: dict[int, ItemBody] = {}
         self.before_step: list[Callable[[], None]] = []
@@ -55,11 +57,10 @@ class SimWorld:
         self.table = self._add_table()
         self.totes: dict[str, int] = {name: self._add_tote(tote) for name, tote in cell.totes.items()}
         self.robot = RobotBody(cell, self.client)
-        for fixed in ("base_link", "riser_link"):
-            if fixed in self.robot.links:  # stands on the table: no contact to solve
-                p.setCollisionFilterPair(
-                    self.robot.body, self.table, self.robot.links[fixed], -1, 0, physicsClientId=self.client
-                )
+        for name in ("base_link", "riser_link"):  # they stand on the table: there is no contact to solve
+            if name in self.robot.links:
+                link = self.robot.links[name]
+                p.setCollisionFilterPair(self.robot.body, self.table, link, -1, 0, physicsClientId=self.client)
 
     # -- time --------------------------------------------------------------------------------------------------------
     @property
