@@ -23,7 +23,7 @@ def to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     if len(rgb) == 0:
         return np.zeros((0, 3), np.float32)
     scaled = np.ascontiguousarray(rgb, dtype=np.float32).reshape(-1, 1, 3) / np.float32(255.0)
-    return cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32).reshape(-1, 3)
 
 
 def foreground(
@@ -71,7 +71,7 @@ def _on_floor(
     def mean_map(values: NDArray[np.floating], size: int) -> NDArray[np.float32]:
         total = np.bincount(flat, weights=values, minlength=count.size).reshape(shape).astype(np.float32)
         norm = cv2.boxFilter(count, -1, (size, size), normalize=False)
-        return cv2.boxFilter(total, -1, (size, size), normalize=False) / np.maximum(norm, 1e-6)
+        return np.asarray(cv2.boxFilter(total, -1, (size, size), normalize=False) / np.maximum(norm, 1e-6), np.float32)
 
     height = mean_map(points[index, 2], 5)
     weights = np.array([LIGHTNESS_WEIGHT, 1.0, 1.0])

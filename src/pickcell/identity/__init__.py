@@ -1,0 +1,6 @@
+"""Identity: which product of the manifest an instance is, with a probability."""
+
+from pickcell.identity.config import IdentityConfig
+from pickcell.identity.match import Identifier, SizeAndColorIdentifier
+
+__all__ = ["Identifier", "IdentityConfig", "SizeAndColorIdentifier"]

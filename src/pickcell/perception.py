@@ -1,0 +1,132 @@
+"""Perception of one cell: frames in, a :class:`Scene` out. Fusion, segmentation, completion and identity in a row.
+
+Each stage can be replaced by anything with the same methods (see the protocols in the stages' packages).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.completion import Completed, Completer, GeometricCompleter
+from pickcell.fusion import FusedScene, Fusion, FusionConfig
+from pickcell.identity import Identifier, SizeAndColorIdentifier
+from pickcell.outcome import CODES, Code, Outcome
+from pickcell.segmentation import GeometricSegmenter, Segmenter, label_image
+from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
+
+RobotSpheres = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at arm positions (n,)."""
+
+LONGEST_ITEM_M = 0.40
+"""Assumed when the manifest says nothing of sizes."""
+
+
+class PerceptionPipeline:
+    """Looks at a cell. Not thread-safe: one call at a time."""
+
+    def __init__(
+        self,
+        cell: CellConfig,
+        urdf: str,
+        catalogue: Mapping[str, Sku],
+        *,
+        fusion: FusionConfig | None = None,
+        segmenter: Segmenter | None = None,
+        completer: Completer | None = None,
+        identifier: Identifier | None = None,
+        robot_spheres: RobotSpheres | None = None,
+    ) -> None:
+        """``urdf``: the robot's description, for leaving the arm out of the images; ``robot_spheres`` replaces what
+        would be made of it. ``catalogue``: SKU -> product."""
+        self.cell = cell
+        self._catalogue = catalogue
+        self._fusion = Fusion(cell, fusion)
+        self._segmenter = segmenter or GeometricSegmenter(cell)
+        self._completer = completer or GeometricCompleter(cell)
+        self._identifier = identifier or SizeAndColorIdentifier(catalogue)
+        self._spheres = robot_spheres or _spheres_of(urdf, cell.arm.joints)
+        self._cameras: tuple[CameraHealth, ...] = ()
+
+    @property
+    def cameras(self) -> tuple[CameraHealth, ...]:
+        """Health of all cameras at the last call, also when it failed."""
+        return self._cameras
+
+    def observe(
+        self, frames: list[RgbdFrame], joints: JointState, manifest: Mapping[str, int], now_s: float
+    ) -> Outcome[Scene]:
+        """Look at the cell. ``joints``: where the arm was at capture; ``manifest``: SKU -> count in the source tote.
+
+        Fails with CAMERA_MISSING, CAMERA_STALE, DEPTH_INVALID, or SCENE_EMPTY; the last still carries the scene (views,
+        maps), without instances. Raises ValueError for a frame of a camera that the cell does not have, and KeyError
+        when ``joints`` lacks a joint of the arm.
+        """
+        start = time.perf_counter()
+        spheres = self._spheres(joints.select(self.cell.arm.joints))
+        fused, self._cameras = self._fusion.fuse(frames, spheres, now_s)
+        if not fused.ok:
+            return fused.failed_as()
+        scene = fused.unwrap()
+        timings = {"fusion": _ms(start), **scene.timings_ms}
+        start = time.perf_counter()
+        labels = self._segmenter.segment(scene, self._longest(manifest))
+        images = [label_image(view, scene.volume, scene.surface, labels) for view in scene.views]
+        timings["segmentation"] = _ms(start)
+        start = time.perf_counter()
+        completed = self._completer.complete_all(scene.cloud, labels, scene.volume)
+        timings["completion"] = _ms(start)
+        start = time.perf_counter()
+        identities = self._identifier.identify(completed, manifest)
+        timings["identity"] = _ms(start)
+        return _outcome(_scene(scene, images, completed, identities, timings))
+
+    def _longest(self, manifest: Mapping[str, int]) -> float:
+        """Diagonal of the longest product that may be in the tote, metres."""
+        known = [self._catalogue[sku].dimensions_m for sku, n in manifest.items() if n > 0 and sku in self._catalogue]
+        unknown = any(n > 0 and sku not in self._catalogue for sku, n in manifest.items())
+        if unknown or not known:
+            return LONGEST_ITEM_M
+        return max(float(np.linalg.norm(dimensions)) for dimensions in known)
+
+
+def _scene(
+    fused: FusedScene,
+    images: list[NDArray[np.uint16]],
+    completed: list[Completed],
+    identities: list[Identity],
+    timings: dict[str, float],
+) -> Scene:
+    instances = tuple(
+        Instance(i + 1, item.visible, item.shape, identity, item.exposure)
+        for i, (item, identity) in enumerate(zip(completed, identities))
+    )
+    views = tuple(
+        SceneView(frame.camera, frame.X_base_camera, frame.color, image) for frame, image in zip(fused.frames, images)
+    )
+    return Scene(fused.stamp_s, instances, fused.occupancy, fused.heightmaps, views, fused.cameras, timings)
+
+
+def _outcome(scene: Scene) -> Outcome[Scene]:
+    if scene.instances:
+        return Outcome.success(scene)
+    return replace(Outcome.success(scene), code=Code.SCENE_EMPTY, text=CODES[Code.SCENE_EMPTY].sentence)
+
+
+def _ms(start: float) -> float:
+    return 1000.0 * (time.perf_counter() - start)
+
+
+def _spheres_of(urdf: str, arm_joints: tuple[str, ...]) -> RobotSpheres:
+    """The robot's sphere model from its URDF; nothing to leave out when there is no URDF."""
+    if not urdf:
+        return lambda positions: np.zeros((0, 4))
+    from pickcell.motion.robot_model import RobotModel
+
+    model = RobotModel(urdf, arm_joints)
+    return model.spheres
