@@ -34,6 +34,8 @@ class ItemBody:
     name: str = ""
     shiny: bool = False
     asleep: bool = False
+    held: bool = False
+    """On the cup: kept awake."""
     still_since_s: float | None = None
 
 
@@ -114,6 +116,19 @@ class SimWorld:
         if item is not None:
             item.asleep, item.still_since_s = False, None
 
+    def hold_awake(self, body: int) -> None:
+        """Keep an item awake until :meth:`release`. No effect on furniture."""
+        item = self.item_of_body(body)
+        if item is not None and not item.held:
+            self.wake(body)
+            item.held = True
+
+    def release(self, body: int) -> None:
+        """Let an item go to sleep again when it settles."""
+        item = self.item_of_body(body)
+        if item is not None:
+            item.held, item.still_since_s = False, None
+
     def close(self) -> None:
         """Disconnect from physics; calling twice does no harm."""
         if self.client >= 0:
@@ -171,6 +186,8 @@ class SimWorld:
     def _put_settled_items_to_sleep(self) -> None:
         """Items that have not moved for a while stop being simulated until something that moves touches them."""
         for item in self.item_bodies.values():
+            if item.held:
+                continue
             linear, angular = p.getBaseVelocity(item.body, physicsClientId=self.client)
             if max(map(abs, linear)) > SLEEP_SPEED or max(map(abs, angular)) > 10 * SLEEP_SPEED:
                 item.asleep, item.still_since_s = False, None
