@@ -1,0 +1,1 @@
+"""Node ``grasp_selector``: ranks the grasps on one instance of a scene."""

@@ -1,0 +1,1 @@
+"""Node ``scene``: camera images in, scenes out."""

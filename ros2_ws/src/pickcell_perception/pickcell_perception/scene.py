@@ -1,0 +1,145 @@
+"""Node ``scene``: looks at both totes on request. Service ``~/observe``, topic ``~/instances``.
+
+Two ROS nodes in one process: ``scene`` answers requests, ``scene_input`` receives images, each on a thread of its own, so
+that images keep arriving while a request waits for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import rclpy
+from pickcell_conversions.drivers import seconds, time_msg
+from pickcell_conversions.outcomes import manifest_from_msg, named_values_to_msg, outcome_to_msg
+from pickcell_conversions.scenes import health_to_msg, scene_to_msg, summary_to_msg
+from pickcell_drivers.cameras import CameraGap, CameraSourceConfig
+from pickcell_interfaces.msg import SceneInstances
+from pickcell_interfaces.srv import ObserveScene
+from pickcell_node.heartbeat import HeartbeatPublisher
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from pickcell_node.serve import serve
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from pickcell.catalogue import load_catalogue
+from pickcell.cell import load_cell
+from pickcell.description import expand_urdf
+from pickcell.outcome import Code, Outcome
+from pickcell.perception import PerceptionPipeline
+from pickcell.values import BASE_FRAME, RgbdFrame, Scene
+from pickcell_perception.inputs import SceneInputs
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True)
+class SceneParameters:
+    """See config/scene.param.yaml."""
+
+    cell: str
+    catalogue: str
+    frame_timeout_s: float
+    image_linger_s: float
+    images_reliable: bool
+    tolerated_missing_cameras: int
+
+    def __post_init__(self) -> None:
+        if not self.frame_timeout_s > 0:
+            raise ValueError(f"frame_timeout_s must be > 0, got {self.frame_timeout_s}")
+        if self.tolerated_missing_cameras < 0:
+            raise ValueError(f"tolerated_missing_cameras must be >= 0, got {self.tolerated_missing_cameras}")
+
+
+class SceneApp:
+    """The process: both nodes, the inputs' executor, and the pipeline of the core."""
+
+    def __init__(self) -> None:
+        self.node = Node("scene")
+        self.parameters = read_parameters(self.node, SceneParameters)
+        cell = load_cell(self.parameters.cell)
+        catalogue = load_catalogue(self.parameters.catalogue) if self.parameters.catalogue else load_catalogue()
+        self._pipeline = PerceptionPipeline(cell, expand_urdf(cell), catalogue)
+        self._input_node = Node("scene_input")
+        source = CameraSourceConfig(linger_s=self.parameters.image_linger_s, reliable=self.parameters.images_reliable)
+        self._inputs = SceneInputs(self._input_node, cell, source)
+        self._instances = self.node.create_publisher(SceneInstances, "~/instances", LATCHED)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._input_node)
+        self._receiver = threading.Thread(target=self._receive, name="scene-input", daemon=True)
+        self._receiver.start()
+        self._heartbeat = HeartbeatPublisher(self.node, self._inputs.watch.rates)
+        serve(self.node, self._heartbeat, ObserveScene, "~/observe", self.observe)
+        self.node.get_logger().info(f"{cell.name}: {[camera.name for camera in cell.cameras]}")
+
+    def _receive(self) -> None:
+        try:
+            self._executor.spin()
+        except (ExternalShutdownException, rclpy.executors.ShutdownException):
+            pass
+
+    def close(self) -> None:
+        self._heartbeat.close()
+        self._executor.shutdown(timeout_sec=0.5)
+        self._input_node.destroy_node()
+
+    def observe(self, request: ObserveScene.Request, response: ObserveScene.Response) -> Outcome[Scene]:
+        """Fill ``response.scene``. Also publishes what was found, and a failure to find anything."""
+        outcome = self._look(request)
+        self._publish(outcome)
+        if outcome.value is not None:  # an empty tote still has views and height maps
+            response.scene = scene_to_msg(outcome.value, request.with_views)
+        return outcome
+
+    def _look(self, request: ObserveScene.Request) -> Outcome[Scene]:
+        manifest = manifest_from_msg(request.manifest)
+        if not manifest.ok:
+            return manifest.failed_as()
+        frames = self._frames(seconds(request.not_before))
+        if not frames.ok:
+            return frames.failed_as()
+        images = frames.unwrap()
+        now_s = self.node.get_clock().now().nanoseconds * 1e-9
+        oldest_s = min(frame.stamp_s for frame in images)
+        joints = self._inputs.joints.state(oldest_s, self.parameters.frame_timeout_s)
+        if joints is None:
+            return Outcome.failure(Code.NODE_LOST, "/joint_states is silent: where the arm stands in the images is unknown.")
+        return self._pipeline.observe(images, joints, manifest.unwrap(), now_s)
+
+    def _frames(self, not_before_s: float) -> Outcome[list[RgbdFrame]]:
+        """New frames of all cameras, or of enough of them. The failure names the cameras that do not deliver."""
+        now_s = self.node.get_clock().now().nanoseconds * 1e-9
+        oldest_s = max(not_before_s, now_s - min(c.max_age_s for c in self._pipeline.cell.cameras))
+        frames, gaps = self._inputs.cameras.frames(oldest_s, self.parameters.frame_timeout_s)
+        if frames and len(gaps) <= self.parameters.tolerated_missing_cameras:
+            return Outcome.success(list(frames.values()))
+        return _gap_outcome(gaps)
+
+    def _publish(self, outcome: Outcome[Scene]) -> None:
+        msg = SceneInstances(outcome=outcome_to_msg(outcome))
+        msg.header.frame_id = BASE_FRAME
+        if (scene := outcome.value) is not None:
+            msg.header.stamp = time_msg(scene.stamp_s)
+            msg.instances = [summary_to_msg(instance) for instance in scene.instances]
+            msg.cameras = [health_to_msg(health) for health in scene.cameras]
+            msg.timings_ms = named_values_to_msg(scene.timings_ms)
+        else:
+            msg.header.stamp = self.node.get_clock().now().to_msg()
+        self._instances.publish(msg)
+
+
+def _gap_outcome(gaps: tuple[CameraGap, ...]) -> Outcome[list[RgbdFrame]]:
+    """One failure for several cameras: the code of the first one, everything that is known in the text."""
+    if not gaps:
+        return Outcome.failure(Code.CAMERA_MISSING, "The cell has no cameras.")
+    return Outcome.failure(gaps[0].code, " ".join(gap.text for gap in gaps))
+
+
+def main() -> None:
+    raise SystemExit(run("scene", SceneApp))
+
+
+if __name__ == "__main__":
+    main()
