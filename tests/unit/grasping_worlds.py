@@ -82,7 +82,9 @@ def instance(
     return Instance(number, cloud.select(seen), shape, identity or Identity.unknown(), exposure)
 
 
-def placed(mesh: trimesh.Trimesh, x: float = 0.0, y: float = 0.0, z: float = 0.0, rpy: Sequence[float] = (0, 0, 0)) -> trimesh.Trimesh:
+def placed(
+    mesh: trimesh.Trimesh, x: float = 0.0, y: float = 0.0, z: float = 0.0, rpy: Sequence[float] = (0, 0, 0)
+) -> trimesh.Trimesh:
     """The mesh turned by ``rpy``, standing ``z`` above the source tote's floor, at x, y from its centre; in base_link."""
     mesh = mesh.copy()
     mesh.apply_transform(make_pose((0, 0, 0), rpy))
@@ -108,7 +110,7 @@ def scene(*instances: Instance, occupied: np.ndarray | None = None) -> Scene:
     res = 0.01
     inner = np.array(CELL.totes["source"].inner)
     origin = FLOOR - np.array([inner[0] / 2 + 0.05, inner[1] / 2 + 0.05, 0.02])
-    state = np.full(np.ceil((inner + [0.1, 0.1, 0.3]) / res).astype(int), Voxel.FREE, np.uint8)
+    state = np.full(np.ceil((inner + np.array([0.1, 0.1, 0.3])) / res).astype(int), Voxel.FREE, np.uint8)
     if occupied is not None:
         i = np.floor((occupied - origin) / res).astype(int)
         state[i[:, 0], i[:, 1], i[:, 2]] = Voxel.OCCUPIED

@@ -15,59 +15,132 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 
+CELL_M = 0.02
+"""Size of the columns that points are sorted into: a fifth of the hand's width."""
+
+
+@dataclass(frozen=True)
+class PointGrid:
+    """Points sorted into vertical columns, so that a pose only looks at the columns under its boxes."""
+
+    points: F64
+    """(N, 3) sorted by column."""
+    start: I64
+    """(nx * ny + 1,) where each column begins."""
+    origin: F64
+    """(2,) lower corner of column (0, 0)."""
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @staticmethod
+    def of(points: F64) -> PointGrid:
+        """Sort points (N, 3), all finite."""
+        points = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
+        if len(points) == 0:
+            return PointGrid(points, np.zeros(2, dtype=np.int64), np.zeros(2), (1, 1))
+        origin = points[:, :2].min(axis=0)
+        cell = np.floor((points[:, :2] - origin) / CELL_M).astype(np.int64)
+        nx, ny = (int(n) for n in cell.max(axis=0) + 1)
+        key = cell[:, 0] * ny + cell[:, 1]
+        order = np.argsort(key, kind="stable")
+        start = np.searchsorted(key[order], np.arange(nx * ny + 1)).astype(np.int64)
+        return PointGrid(np.ascontiguousarray(points[order]), start, origin, (nx, ny))
+
+
 @njit(cache=True)
-def _box_distances(poses: F64, boxes: F64, points: F64, reach: float, distance: F64, inside: I64) -> None:
+def _columns(pose: F64, low: F64, high: F64, origin: F64, nx: int, ny: int) -> tuple[int, int, int, int]:
+    """Range of columns under the box ``low``..``high`` (3,) of a pose: first and past-last index along x and y."""
+    out = np.zeros(4)
+    for r in range(2):
+        a = pose[r, 3] - origin[r]
+        b = a
+        for k in range(3):
+            u, v = pose[r, k] * low[k], pose[r, k] * high[k]
+            a += min(u, v)
+            b += max(u, v)
+        out[2 * r], out[2 * r + 1] = a / CELL_M, b / CELL_M
+    x0, x1 = max(0, int(np.floor(out[0]))), min(nx, int(np.floor(out[1])) + 1)
+    y0, y1 = max(0, int(np.floor(out[2]))), min(ny, int(np.floor(out[3])) + 1)
+    return x0, x1, y0, y1
+
+
+@njit(cache=True)
+def _box_distances(
+    poses: F64,
+    boxes: F64,
+    points: F64,
+    start: I64,
+    origin: F64,
+    nx: int,
+    ny: int,
+    ceiling: float,
+    reach: float,
+    distance: F64,
+    inside: I64,
+) -> None:
     """Fill ``distance`` (C, B): smallest distance of the points from each box, 0 inside, capped at ``reach``; and
-    ``inside`` (C, B): how many points lie in it. ``poses`` (C, 4, 4), ``boxes`` (C, B, 6), ``points`` (P, 3)."""
+    ``inside`` (C, B): how many points lie in it. ``poses`` (C, 4, 4), ``boxes`` (C, B, 6), points as in PointGrid with
+    none above ``ceiling``."""
     n_boxes = boxes.shape[1]
+    low, high = np.empty(3), np.empty(3)
     for c in range(poses.shape[0]):
         pose = poses[c]
-        low = np.array([np.inf, np.inf, np.inf])
-        high = np.array([-np.inf, -np.inf, -np.inf])
+        low[:], high[:] = np.inf, -np.inf
         for b in range(n_boxes):
             for k in range(3):
                 low[k] = min(low[k], boxes[c, b, k] - reach)
                 high[k] = max(high[k], boxes[c, b, 3 + k] + reach)
             distance[c, b] = reach * reach
             inside[c, b] = 0
-        for i in range(points.shape[0]):
-            dx = points[i, 0] - pose[0, 3]
-            dy = points[i, 1] - pose[1, 3]
-            dz = points[i, 2] - pose[2, 3]
-            z = pose[0, 2] * dx + pose[1, 2] * dy + pose[2, 2] * dz
-            if z < low[2] or z > high[2]:
-                continue
-            y = pose[0, 1] * dx + pose[1, 1] * dy + pose[2, 1] * dz
-            if y < low[1] or y > high[1]:
-                continue
-            x = pose[0, 0] * dx + pose[1, 0] * dy + pose[2, 0] * dz
-            if x < low[0] or x > high[0]:
-                continue
-            for b in range(n_boxes):
-                ex = max(boxes[c, b, 0] - x, 0.0, x - boxes[c, b, 3])
-                ey = max(boxes[c, b, 1] - y, 0.0, y - boxes[c, b, 4])
-                ez = max(boxes[c, b, 2] - z, 0.0, z - boxes[c, b, 5])
-                d = ex * ex + ey * ey + ez * ez
-                if d < distance[c, b]:
-                    distance[c, b] = d
-                if d == 0.0:
-                    inside[c, b] += 1
+        # What the hand sweeps above the highest point touches nothing: cut it off (for approaches from above).
+        if pose[2, 2] < -0.3:
+            side = max(abs(low[0]), abs(high[0])) * abs(pose[2, 0]) + max(abs(low[1]), abs(high[1])) * abs(pose[2, 1])
+            low[2] = max(low[2], (ceiling - pose[2, 3] + side) / pose[2, 2])
+        x0, x1, y0, y1 = _columns(pose, low, high, origin, nx, ny)
+        for column_x in range(x0, x1 if y1 > y0 else x0):
+            for i in range(start[column_x * ny + y0], start[column_x * ny + y1]):
+                dx = points[i, 0] - pose[0, 3]
+                dy = points[i, 1] - pose[1, 3]
+                dz = points[i, 2] - pose[2, 3]
+                z = pose[0, 2] * dx + pose[1, 2] * dy + pose[2, 2] * dz
+                if z < low[2] or z > high[2]:
+                    continue
+                y = pose[0, 1] * dx + pose[1, 1] * dy + pose[2, 1] * dz
+                if y < low[1] or y > high[1]:
+                    continue
+                x = pose[0, 0] * dx + pose[1, 0] * dy + pose[2, 0] * dz
+                if x < low[0] or x > high[0]:
+                    continue
+                for b in range(n_boxes):
+                    ez = max(boxes[c, b, 2] - z, 0.0, z - boxes[c, b, 5])
+                    ey = max(boxes[c, b, 1] - y, 0.0, y - boxes[c, b, 4])
+                    if ez > reach or ey > reach:
+                        continue
+                    ex = max(boxes[c, b, 0] - x, 0.0, x - boxes[c, b, 3])
+                    d = ex * ex + ey * ey + ez * ez
+                    if d < distance[c, b]:
+                        distance[c, b] = d
+                    if d == 0.0:
+                        inside[c, b] += 1
         for b in range(n_boxes):
             distance[c, b] = np.sqrt(distance[c, b])
 
 
-def box_distances(poses: F64, boxes: F64, points: F64, reach_m: float) -> tuple[F64, I64]:
+def box_distances(poses: F64, boxes: F64, grid: PointGrid, reach_m: float) -> tuple[F64, I64]:
     """Distances (C, B) of the nearest point from each box, capped at ``reach_m``, and counts (C, B) of points inside.
 
-    ``poses`` (C, 4, 4) TCPs; ``boxes`` (C, B, 6) or (B, 6) in the TCP frames; ``points`` (P, 3) in the poses' frame.
+    ``poses`` (C, 4, 4) TCPs in the points' frame; ``boxes`` (C, B, 6) or (B, 6) in the TCP frames.
     """
     poses = np.ascontiguousarray(poses, dtype=np.float64)
-    boxes = np.broadcast_to(boxes, (len(poses), *boxes.shape[-2:]))
-    boxes = np.ascontiguousarray(boxes, dtype=np.float64)
-    points = np.ascontiguousarray(points, dtype=np.float64)
+    boxes = np.ascontiguousarray(np.broadcast_to(boxes, (len(poses), *boxes.shape[-2:])), dtype=np.float64)
     distance = np.full(boxes.shape[:2], reach_m)
     inside = np.zeros(boxes.shape[:2], dtype=np.int64)
-    _box_distances(poses, boxes, points, reach_m, distance, inside)
+    if len(grid):
+        ceiling = float(grid.points[:, 2].max())
+        nx, ny = grid.shape
+        _box_distances(poses, boxes, grid.points, grid.start, grid.origin, nx, ny, ceiling, reach_m, distance, inside)
     return distance, inside
 
 

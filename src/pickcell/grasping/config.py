@@ -17,7 +17,7 @@ class PinchConfig:
     """Approach directions are tried at multiples of this about the closing axis."""
     max_seeds: int = 220
     """Contact points that are tried on one item."""
-    max_poses: int = 1500
+    max_poses: int = 1000
     """Poses that are measured against the item's surface."""
     min_width_m: float = 0.0015
     clearances_m: tuple[float, ...] = (0.014, 0.009, 0.005)
@@ -28,6 +28,8 @@ class PinchConfig:
     """Smallest share of a pad's face that must meet the surface."""
     min_patch_height_m: float = 0.004
     """Smallest height of the contact along the approach: less is an edge that slips or turns between the pads."""
+    min_patch_breadth_m: float = 0.0015
+    """Smallest breadth of the contact across the pad."""
     squeeze_safety: float = 2.0
     """Factor on the force that friction needs."""
     min_force_n: float = 6.0
@@ -43,7 +45,7 @@ class SuctionConfig:
 
     max_tilt_deg: float = 40.0
     """Largest angle of the surface normal from vertical."""
-    max_seeds: int = 140
+    max_seeds: int = 110
     lip_conformity_m: float = 0.0015
     """Gap that the lip follows; what deviates more from a plane leaks."""
     min_rim_support: float = 0.92
@@ -82,11 +84,11 @@ class ClearanceConfig:
     """Surface believed at least this much is an obstacle; less only lowers the quality."""
     bleed_m: float = 0.003
     """Points of neighbours this close to the item's own measured surface are taken for its own edge."""
-    obstacle_voxel_m: float = 0.004
+    obstacle_voxel_m: float = 0.005
     """Obstacles are thinned to one point per voxel of this size for the first pass."""
     tolerance_points: int = 2
     """Points of the item itself that may lie in a finger's way: noise of the surface."""
-    reach_m: float = 0.02
+    reach_m: float = 0.009
     """Distances are measured up to here; more room than this is worth nothing."""
 
 

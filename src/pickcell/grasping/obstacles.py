@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pickcell.geometry import inverse, transform_points
-from pickcell.grasping.clearance import ToteRoom
+from pickcell.grasping.clearance import PointGrid, ToteRoom
 from pickcell.grasping.config import ClearanceConfig
 from pickcell.values import Instance, Scene, Voxel, VoxelGrid
 
 F64 = NDArray[np.float64]
+
+SAME_M = 0.002
+"""Points of one instance in the same voxel of this size are one point."""
 
 
 def thin(points: F64, size_m: float) -> NDArray[np.intp]:
@@ -30,12 +33,12 @@ def thin(points: F64, size_m: float) -> NDArray[np.intp]:
 class Obstacles:
     """Points around one target that are not the target, in ``base_link``."""
 
-    hard: F64
-    """(P, 3) measured or firmly believed surface."""
-    hard_thin: F64
-    """(Q, 3) the same, one point per voxel, for the first pass."""
-    soft: F64
-    """(S, 3) weakly believed surface."""
+    hard: PointGrid
+    """Measured or firmly believed surface."""
+    hard_thin: PointGrid
+    """The same, one point per voxel, for the first pass."""
+    soft: PointGrid
+    """Weakly believed surface."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,15 @@ class SceneObstacles:
         """Gather the visible and completed surfaces of all instances and the unowned occupied voxels."""
         points, owners, confidences = [], [], []
         for instance in scene.instances:
-            for p, c in (
-                (instance.visible.points, np.ones(len(instance.visible))),
-                (instance.shape.cloud.points, instance.shape.confidence),
-            ):
-                good = np.isfinite(p).all(axis=1) & np.isfinite(c)
-                points.append(p[good].astype(np.float64))
-                owners.append(np.full(int(good.sum()), instance.id))
-                confidences.append(np.asarray(c, dtype=np.float64)[good])
+            cloud = instance.shape.cloud
+            p = np.concatenate([instance.visible.points, cloud.points]).astype(np.float64)
+            c = np.concatenate([np.ones(len(instance.visible)), instance.shape.confidence]).astype(np.float64)
+            good = np.isfinite(p).all(axis=1) & np.isfinite(c)
+            p, c = p[good], c[good]
+            keep = thin(p, SAME_M)  # seen points come first and stand for the completed shape's copies of them
+            points.append(p[keep])
+            owners.append(np.full(len(keep), instance.id))
+            confidences.append(c[keep])
         known = np.concatenate(points) if points else np.zeros((0, 3))
         extra = unowned_voxels(scene.occupancy, known, totes)
         return SceneObstacles(
@@ -78,15 +82,18 @@ class SceneObstacles:
         near = (self.owner != target.id) & (np.linalg.norm(self.points[:, :2] - center[:2], axis=1) < reach)
         points, confidence = self.points[near], self.confidence[near]
         surface = own if len(own) else body
-        gap = cKDTree(surface).query(points, distance_upper_bound=config.bleed_m)[0] if len(points) else np.zeros(0)
-        apart = ~np.isfinite(gap)
-        points, confidence = points[apart], confidence[apart]
-        hard = np.ascontiguousarray(points[confidence >= config.hard_confidence])
-        soft = points[confidence < config.hard_confidence]
+        low, high = surface.min(axis=0) - config.bleed_m, surface.max(axis=0) + config.bleed_m
+        close = np.flatnonzero(np.all((points > low) & (points < high), axis=1))
+        if len(close):
+            gap = cKDTree(surface).query(points[close], distance_upper_bound=config.bleed_m)[0]
+            apart = np.ones(len(points), dtype=bool)
+            apart[close[np.isfinite(gap)]] = False
+            points, confidence = points[apart], confidence[apart]
+        hard, soft = points[confidence >= config.hard_confidence], points[confidence < config.hard_confidence]
         return Obstacles(
-            hard,
-            np.ascontiguousarray(hard[thin(hard, config.obstacle_voxel_m)]),
-            np.ascontiguousarray(soft[thin(soft, 2 * config.obstacle_voxel_m)]),
+            PointGrid.of(hard),
+            PointGrid.of(hard[thin(hard, config.obstacle_voxel_m)]),
+            PointGrid.of(soft[thin(soft, 2 * config.obstacle_voxel_m)]),
         )
 
 

@@ -182,7 +182,7 @@ class PinchBatch:
     def __len__(self) -> int:
         return len(self.poses)
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> PinchBatch:
+    def take(self, index: NDArray[np.intp] | slice) -> PinchBatch:
         return PinchBatch(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
@@ -309,7 +309,7 @@ def _judge(poses: F64, tilt: F64, back: F64, m: F64, hand: HandGeometry, config:
             width > jaw,
             width < config.min_width_m,
             cone > 1.0,
-            m[:, 7] < config.min_patch_height_m,
+            (m[:, 7] < config.min_patch_height_m) | (m[:, 10] < config.min_patch_breadth_m),
             patch < config.min_patch,
         ],
         [ON_FLOOR, NO_CONTACT, TOO_WIDE, TOO_THIN, OUTSIDE_CONE, EDGE, SMALL_PATCH],

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.grasping import pinch, suction
-from pickcell.grasping.clearance import ToteRoom, box_distances
+from pickcell.grasping.clearance import PointGrid, ToteRoom, box_distances
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.hand import HandGeometry
 from pickcell.grasping.hold import PinchHold, buckling_force_n, pinch_hold, suction_acceleration
@@ -115,7 +115,7 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     body = np.broadcast_to(hand.pinch_body(), (n, 3, 6))
     boxes = np.concatenate([fingers, between, body], axis=1)
     distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
-    own = target.body.points[target.body.confidence >= c.hard_confidence]
+    own = PointGrid.of(target.body.points[target.body.confidence >= c.hard_confidence])
     _, on_item = box_distances(poses, np.concatenate([fingers, body], axis=1), own, 0.0)
     walls = _wall_ok(around, poses, np.concatenate([fingers, body], axis=1), config)
     f = slice(0, levels * 2)
@@ -182,12 +182,10 @@ def rate_pinch(
     if k:
         fit = fit_jaw(batch.poses[:k], batch.width_m[:k], target, around, hand, config)
         reason[:k], opening[:k], room[:k] = fit.reason, fit.opening_m, _room_score(fit)
-        holds = [_hold_at(batch, i, target, hand, config, thickness_m) for i in range(k)]
-        force[:k] = [h.force_n for h in holds]
-        acceleration[:k] = [h.max_acceleration for h in holds]
+        held = _holds(batch.take(slice(0, k)), target, hand, config, thickness_m)
+        force[:k], acceleration[:k] = held.force_n, held.max_acceleration
         hold[:k] = np.clip(0.4 + 0.6 * acceleration[:k] / config.tcp_acceleration_max, 0.0, 1.0)
-        weak = np.array([h.needed_n > h.allowed_n for h in holds]) & (reason[:k] == "")
-        reason[:k][weak] = WEAK_PINCH
+        reason[:k][~held.holds & (reason[:k] == "")] = WEAK_PINCH
     scores |= {"room": room, "hold": hold}
     quality = factor * combine(scores, PINCH_WEIGHTS)
     return CandidateTable(Tool.PINCH, batch.poses, quality, batch.width_m, opening, force, acceleration, scores, reason)
@@ -216,19 +214,19 @@ def _moment_arm(poses: F64, arm: F64) -> F64:
     return np.asarray(np.abs((across * arm).sum(axis=1)), dtype=np.float64)
 
 
-def _hold_at(
-    batch: pinch.PinchBatch, i: int, target: Target, hand: HandGeometry, config: GraspConfig, thickness_m: float
+def _holds(
+    batch: pinch.PinchBatch, target: Target, hand: HandGeometry, config: GraspConfig, thickness_m: float
 ) -> PinchHold:
-    """The hold of one candidate: limited by the hand, and for plates pinched on their edges by buckling."""
-    allowed = hand.hand.pinch_force_max_n
-    pose, width = batch.poses[i], float(batch.width_m[i])
-    if width > 5.0 * thickness_m:
-        breadth = float(target.extents_m[0] * target.extents_m[1] / max(width, 1e-3))
-        critical = buckling_force_n(thickness_m, width, breadth, config.pinch.youngs_modulus_pa)
-        allowed = min(allowed, config.pinch.crush_share * critical)
-    offset = float(_moment_arm(pose[None], (target.center - pose[:3, 3])[None])[0])
-    radius = float(batch.patch_radius_m[i])
-    return pinch_hold(target.mass_kg, offset, radius, allowed, config.tcp_acceleration_max, config.pinch)
+    """The holds: limited by the hand, and for plates pinched on their edges by buckling."""
+    width = batch.width_m
+    breadth = target.extents_m[0] * target.extents_m[1] / np.maximum(width, 1e-3)
+    critical = buckling_force_n(thickness_m, width, breadth, config.pinch.youngs_modulus_pa)
+    edgewise = width > 5.0 * thickness_m
+    most = hand.hand.pinch_force_max_n
+    allowed = np.where(edgewise, np.minimum(most, config.pinch.crush_share * critical), most)
+    offset = _moment_arm(batch.poses, target.center - batch.poses[:, :3, 3])
+    limit = config.tcp_acceleration_max
+    return pinch_hold(target.mass_kg, offset, batch.patch_radius_m, allowed, limit, config.pinch)
 
 
 def rate_suction(
@@ -253,7 +251,7 @@ def rate_suction(
     arm = target.center - batch.center
     lateral, lever = np.linalg.norm(arm[:, :2], axis=1), np.linalg.norm(arm, axis=1)
     leak = np.clip(0.3 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
-    bears = np.array([suction_acceleration(target.mass_kg, a, b, radius, c, s) for a, b, c in zip(lateral, lever, leak)])
+    bears = suction_acceleration(target.mass_kg, lateral, lever, radius, leak, s)
     reason[(reason == "") & (bears < 0.5)] = WEAK_SEAL
     acceleration = np.clip(bears, 0.0, config.tcp_acceleration_max)
     scores = {
@@ -279,7 +277,7 @@ def fit_cup(poses: F64, target: Target, around: Surroundings, hand: HandGeometry
     fingers, body = hand.suction_fingers(opening) + ahead, hand.suction_body() + ahead
     boxes = np.concatenate([fingers, body, hand.suction_cup(-0.001)])
     distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
-    own = target.body.points[target.body.confidence >= c.hard_confidence]
+    own = PointGrid.of(target.body.points[target.body.confidence >= c.hard_confidence])
     own_boxes = np.concatenate([fingers, body, hand.suction_cup(-0.006)])
     _, on_item = box_distances(poses, own_boxes, own, 0.0)
     walls = _wall_ok(around, poses, np.concatenate([fingers, body]), config)

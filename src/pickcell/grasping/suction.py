@@ -148,7 +148,7 @@ class SuctionBatch:
     def __len__(self) -> int:
         return len(self.center)
 
-    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> SuctionBatch:
+    def take(self, index: NDArray[np.intp] | slice) -> SuctionBatch:
         return SuctionBatch(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
