@@ -16,12 +16,13 @@ from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer, GeometricCompleter
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.identity import Identifier, SizeAndColorIdentifier
+from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
 from pickcell.segmentation import GeometricSegmenter, Segmenter, label_image
 from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
 
-RobotSpheres = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at arm positions (n,)."""
+RobotSpheres = Callable[[JointState], NDArray[np.float64]]
+"""Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at the given joints."""
 
 LONGEST_ITEM_M = 0.40
 """Assumed when the manifest says nothing of sizes."""
@@ -50,7 +51,7 @@ class PerceptionPipeline:
         self._segmenter = segmenter or GeometricSegmenter(cell)
         self._completer = completer or GeometricCompleter(cell)
         self._identifier = identifier or SizeAndColorIdentifier(catalogue)
-        self._spheres = robot_spheres or _spheres_of(urdf, cell.arm.joints)
+        self._spheres = robot_spheres or _spheres_of(urdf, cell)
         self._cameras: tuple[CameraHealth, ...] = ()
 
     @property
@@ -68,7 +69,7 @@ class PerceptionPipeline:
         when ``joints`` lacks a joint of the arm.
         """
         start = time.perf_counter()
-        spheres = self._spheres(joints.select(self.cell.arm.joints))
+        spheres = self._spheres(joints)
         fused, self._cameras = self._fusion.fuse(frames, spheres, now_s)
         if not fused.ok:
             return fused.failed_as()
@@ -122,11 +123,18 @@ def _ms(start: float) -> float:
     return 1000.0 * (time.perf_counter() - start)
 
 
-def _spheres_of(urdf: str, arm_joints: tuple[str, ...]) -> RobotSpheres:
-    """The robot's sphere model from its URDF; nothing to leave out when there is no URDF."""
+def _spheres_of(urdf: str, cell: CellConfig) -> RobotSpheres:
+    """The robot's sphere model from its URDF; nothing to leave out of the images when the URDF is empty."""
     if not urdf:
-        return lambda positions: np.zeros((0, 4))
-    from pickcell.motion.robot_model import RobotModel
+        return lambda joints: np.zeros((0, 4))
+    jaws, cup = cell.hand.jaw_joints, cell.hand.cup_joint
+    model = RobotModel(urdf, cell.arm.joints, jaws, cup)
 
-    model = RobotModel(urdf, arm_joints)
-    return model.spheres
+    def spheres(joints: JointState) -> NDArray[np.float64]:
+        known = dict(zip(joints.names, joints.positions))
+        # a hand whose joints are not reported is taken at its widest and longest
+        opening = float(sum(known.get(jaw, 0.5 * cell.hand.opening_max_m) for jaw in jaws))
+        extended = known.get(cup, cell.hand.cup_stroke_m) > 0.1 * cell.hand.cup_stroke_m
+        return model.spheres(joints.select(cell.arm.joints), opening, extended)
+
+    return spheres

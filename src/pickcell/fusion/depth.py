@@ -90,7 +90,7 @@ def _weights(depth, k):  # type: ignore[no-untyped-def]
             rx, ry = (u - k[2]) / k[0], (v - k[3]) / k[1]
             nz = 1.0 + gu * rx + gv * ry
             cos = 1.0 / np.sqrt((gu * gu + gv * gv + nz * nz) * (1.0 + rx * rx + ry * ry))
-            jump = 0.02 + 0.01 * z
+            jump = 0.01 + 5.7 * step * z / k[0]  # steeper than 80 degrees, and more than noise
             if abs(left - z) > jump or abs(right - z) > jump or abs(up - z) > jump or abs(down - z) > jump:
                 out[v, u] = 0.1 * base * max(cos, 0.2)
             else:
