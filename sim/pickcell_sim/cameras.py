@@ -1,0 +1,239 @@
+"""The cell's RGB-D cameras in simulation: rendered, noisy, a little off their calibration, and able to fail.
+
+A camera is drawn from where it truly stands: its nominal pose in the cell file times a small error drawn once from the
+seed. The frame it delivers carries the nominal (calibrated) pose, as a real driver would. Which body is under a pixel is
+known only to :func:`truth_body_ids`, which is for the scorer.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import cv2
+import numpy as np
+import pybullet as p
+from numpy.typing import NDArray
+
+from pickcell.cell import CameraConfig, CellConfig
+from pickcell.geometry import Pose, inverse, make_pose
+from pickcell.values import RgbdFrame
+from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
+from pickcell_sim.rendering import Lighting, Renderer, View
+
+
+class CameraWorld(Protocol):
+    """What the cameras need of the simulated world."""
+
+    @property
+    def client(self) -> int:
+        """PyBullet physics client."""
+
+    @property
+    def time_s(self) -> float:
+        """Cell time."""
+
+    def X_world_link(self, link: str) -> Pose:
+        """Where a link of the robot is, in the world (the URDF link frame)."""
+
+    def shiny_bodies(self) -> frozenset[int]:
+        """Bodies whose surface reflects like metal or foil."""
+
+
+class CameraFault(str, Enum):
+    """Ways in which a camera can misbehave, for tests."""
+
+    SILENT = "silent"  # no frames at all
+    NAN_DEPTH = "nan_depth"  # colour is fine, every depth is invalid
+    FROZEN = "frozen"  # the last picture again and again, with fresh stamps
+    STALE = "stale"  # the last frame again and again, with its old stamp
+    DARK = "dark"  # the light is off: a twelfth of the brightness
+    BLUR = "blur"  # out of focus
+    KNOCKED = "knocked"  # hit: it stands 3 cm and 3 degrees off its calibration
+
+
+@dataclass(frozen=True)
+class ExtrinsicError:
+    """How well the cameras are calibrated: standard deviations per axis (assumed: a good hand-eye calibration)."""
+
+    translation_m: float = 0.001
+    rotation_rad: float = float(np.deg2rad(0.1))
+
+
+@dataclass
+class CaptureStats:
+    """Cost of the captures so far."""
+
+    rendered: int = 0
+    reused: int = 0
+    render_ms: list[float] = field(default_factory=list)
+    noise_ms: list[float] = field(default_factory=list)
+
+    def text(self) -> str:
+        """One line: how many views were drawn and reused, and their median cost."""
+        render = np.median(self.render_ms) if self.render_ms else float("nan")
+        noise = np.median(self.noise_ms) if self.noise_ms else float("nan")
+        return f"{self.rendered} drawn ({render:.1f} ms), {self.reused} reused, noise {noise:.1f} ms (medians)"
+
+
+@dataclass
+class _Camera:
+    config: CameraConfig
+    X_nominal_true: Pose
+    noise: NoiseSource
+    faults: set[CameraFault] = field(default_factory=set)
+    state: bytes = b""
+    clean: View | None = None
+    luminance: NDArray[np.uint8] | None = None
+    shiny: NDArray[np.bool_] | None = None
+    last: RgbdFrame | None = None
+
+
+class SimCameras:
+    """All cameras of a cell file. The clean rendering of a camera is kept while nothing in the world moves."""
+
+    def __init__(
+        self,
+        world: CameraWorld,
+        cell: CellConfig,
+        seed: int,
+        *,
+        noise: DepthNoiseModel | None = None,
+        extrinsic_error: ExtrinsicError | None = None,
+        lighting: Lighting | None = None,
+    ) -> None:
+        self._world = world
+        self._cell = cell
+        self._renderer = Renderer(world.client, lighting)
+        error = extrinsic_error or ExtrinsicError()
+        self._cameras: dict[str, _Camera] = {}
+        for index, config in enumerate(cell.cameras):
+            rng = np.random.default_rng([seed, index, 0])
+            offset = make_pose(rng.normal(0.0, error.translation_m, 3), rng.normal(0.0, error.rotation_rad, 3))
+            self._cameras[config.name] = _Camera(config, offset, NoiseSource([seed, index, 1], noise))
+        self.stats = CaptureStats()
+
+    @property
+    def backend(self) -> str:
+        """``egl`` or ``tiny``."""
+        return self._renderer.backend
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._cameras)
+
+    def set_fault(self, camera: str, fault: CameraFault | str, active: bool = True) -> None:
+        """Switch a fault of one camera on or off. Raises ValueError or KeyError listing the valid names."""
+        try:
+            fault = CameraFault(fault)
+        except ValueError:
+            raise ValueError(f"no fault '{fault}'; there are {[f.value for f in CameraFault]}") from None
+        faults = self._camera(camera).faults
+        if active:
+            faults.add(fault)
+        else:
+            faults.discard(fault)
+
+    def faults(self, camera: str) -> frozenset[CameraFault]:
+        """Faults that are active on one camera."""
+        return frozenset(self._camera(camera).faults)
+
+    def forget(self) -> None:
+        """Drop the kept renderings: needed after a change that moves nothing (a colour, a lamp)."""
+        for camera in self._cameras.values():
+            camera.state = b""
+
+    def capture(self, name: str) -> RgbdFrame | None:
+        """One frame now, stamped with cell time; None from a silent camera. KeyError lists the cameras there are."""
+        camera = self._camera(name)
+        stamp = self._world.time_s
+        if CameraFault.SILENT in camera.faults:
+            return None
+        if camera.last is not None and CameraFault.STALE in camera.faults:
+            return camera.last
+        if camera.last is not None and CameraFault.FROZEN in camera.faults:
+            last = camera.last
+            return RgbdFrame(last.camera, stamp, last.color, last.depth_m, last.X_base_camera)
+        X_world_nominal = self._X_world_nominal(camera)
+        self._draw(camera, X_world_nominal)
+        color, depth = self._measure(camera)
+        X_base_camera = inverse(self._cell.X_world_base) @ X_world_nominal
+        camera.last = RgbdFrame(camera.config.model, stamp, color, depth, X_base_camera)
+        return camera.last
+
+    def _camera(self, name: str) -> _Camera:
+        if name not in self._cameras:
+            raise KeyError(f"no camera '{name}'; the cell has {list(self._cameras)}")
+        return self._cameras[name]
+
+    def _X_world_nominal(self, camera: _Camera) -> Pose:
+        parent = camera.config.parent
+        X_world_parent = np.eye(4) if parent == "world" else self._world.X_world_link(parent)
+        return X_world_parent @ camera.config.X_parent_camera
+
+    def _X_world_true(self, camera: _Camera, X_world_nominal: Pose) -> Pose:
+        X = X_world_nominal @ camera.X_nominal_true
+        if CameraFault.KNOCKED in camera.faults:
+            X = X @ make_pose((0.03, 0.0, 0.0), (0.0, np.deg2rad(3.0), 0.0))
+        return X
+
+    def _draw(self, camera: _Camera, X_world_nominal: Pose) -> None:
+        """Refresh the clean rendering, unless neither the camera nor anything in the world has moved since."""
+        X = self._X_world_true(camera, X_world_nominal)
+        state = np.round(X, 5).tobytes() + world_state(self._world.client)
+        if state == camera.state:
+            self.stats.reused += 1
+            return
+        start = time.perf_counter()
+        shiny = self._world.shiny_bodies()
+        view = self._renderer.render(camera.config.model, X, with_bodies=bool(shiny))
+        camera.shiny = (
+            np.isin(view.body_ids, list(shiny)) if view.body_ids is not None else np.zeros(view.depth_m.shape, bool)
+        )
+        camera.clean = View(view.color, view.depth_m, None)
+        camera.luminance = cv2.cvtColor(view.color, cv2.COLOR_RGB2GRAY)
+        camera.state = state
+        self.stats.rendered += 1
+        self.stats.render_ms.append(1e3 * (time.perf_counter() - start))
+
+    def _measure(self, camera: _Camera) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Noisy colour and depth from the clean rendering, with the active faults."""
+        start = time.perf_counter()
+        assert camera.clean is not None and camera.luminance is not None and camera.shiny is not None
+        color, clean = camera.clean.color, camera.clean.depth_m
+        if CameraFault.DARK in camera.faults:
+            color = (color // 12).astype(np.uint8)
+        if CameraFault.BLUR in camera.faults:
+            color = cv2.GaussianBlur(color, (0, 0), 6.0)
+        color = camera.noise.color(color)
+        depth = camera.noise.depth(clean, camera.luminance, camera.shiny, camera.config.model.fx)
+        if CameraFault.NAN_DEPTH in camera.faults:
+            depth = np.full_like(depth, np.nan)
+        self.stats.noise_ms.append(1e3 * (time.perf_counter() - start))
+        return color, depth
+
+
+def world_state(client: int) -> bytes:
+    """A key that changes when any body or joint moves by more than about 20 um or 0.1 mrad, or bodies come and go."""
+    values: list[float] = []
+    for index in range(p.getNumBodies(physicsClientId=client)):
+        body = p.getBodyUniqueId(index, physicsClientId=client)
+        position, orientation = p.getBasePositionAndOrientation(body, physicsClientId=client)
+        values.append(float(body))
+        values.extend(position)
+        values.extend(orientation)
+        joints = p.getNumJoints(body, physicsClientId=client)
+        if joints:
+            values.extend(s[0] for s in p.getJointStates(body, range(joints), physicsClientId=client))
+    return np.round(np.asarray(values) * 25_000.0).astype(np.int64).tobytes()
+
+
+def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:
+    """(H, W) body under each pixel as the camera truly stands, -1 where none. Ground truth: for the scorer alone."""
+    camera = cameras._camera(name)
+    X = cameras._X_world_true(camera, cameras._X_world_nominal(camera))
+    view = cameras._renderer.render(camera.config.model, X, with_bodies=True)
+    assert view.body_ids is not None
+    return view.body_ids

@@ -1,0 +1,148 @@
+"""What an item is made of, before any mesh or picture exists: the list of all SKUs, drawn from one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SEED = 7
+"""Everything about the items follows from this number. Changing it, or the drawing below, needs a new VERSION."""
+
+VERSION = "1"
+"""Names the cache directory and the committed catalogue."""
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+KINDS = ("irregular", "box", "cylinder", "card")
+
+
+@dataclass(frozen=True)
+class ItemSpec:
+    """One SKU as the simulator builds it. The mesh is centred on the centre of mass, axes along the bounding box."""
+
+    sku: str
+    name: str
+    kind: str
+    size_m: tuple[float, float, float]
+    """Extents along the item's own x, y, z. A cylinder stands on z; a card lies in x, y."""
+    mass_kg: float
+    friction: float
+    """Lateral coefficient; PyBullet multiplies it with that of the other body."""
+    shiny: bool
+    """Reflects like metal or foil, so that depth cameras see holes."""
+    seed: int
+    """Draws its printed faces."""
+    source: int = -1
+    """Number of the blob in pybullet_data's random_urdfs; -1 for the other kinds."""
+    scale: float = 1.0
+    """Metres per unit of the blob's mesh."""
+    variant_of: str = ""
+    """SKU whose print this one shares but for a small coloured dot: the near-identical trap of identification."""
+    dot: str = ""
+    """Colour of that dot."""
+
+
+_BOX_SIZES_MM = [
+    (190, 65, 45), (158, 88, 46), (120, 84, 62), (110, 72, 38), (98, 68, 26), (150, 52, 52), (84, 58, 22), (132, 96, 74),
+    (72, 72, 72), (205, 82, 30), (176, 118, 58), (140, 42, 36), (64, 48, 90), (92, 34, 126), (56, 56, 150), (168, 72, 72),
+    (105, 105, 40), (230, 62, 62), (78, 50, 34), (124, 74, 24), (145, 112, 102), (60, 40, 110), (182, 92, 92), (88, 88, 108),
+]  # fmt: skip
+_CYLINDER_SIZES_MM = [
+    (52, 95), (66, 115), (75, 108), (85, 46), (58, 135), (40, 120), (34, 88), (68, 84), (74, 62), (90, 70),
+    (48, 160), (62, 62), (80, 98), (44, 70), (54, 180), (70, 130), (38, 54), (64, 102), (86, 84), (50, 76),
+]  # fmt: skip
+_CARD_SIZES_MM = [
+    (85.6, 54.0, 1.0), (85.6, 54.0, 1.6), (90, 55, 2.0), (105, 74, 1.2), (105, 74, 2.0), (148, 105, 1.0), (148, 105, 2.2),
+    (140, 90, 1.5), (120, 80, 3.0), (130, 60, 1.8), (148, 74, 2.4), (100, 70, 2.8), (110, 110, 1.2), (125, 95, 2.6),
+    (85.6, 54.0, 3.0), (98, 62, 1.4), (140, 50, 2.0), (115, 85, 1.0), (145, 100, 3.0), (92, 92, 1.8),
+]  # fmt: skip
+_VARIANTS = ((3, "#1f6fd6", "#8a8f98"), (8, "#d63b1f", "#1f9d55"), (11, "#1f6fd6", "#8a8f98"),
+             (17, "#e0a100", "#7b3fc4"), (18, "#1f6fd6", "#1f9d55"), (21, "#d63b1f", "#8a8f98"))  # fmt: skip
+"""(box number, colour of its own dot, colour of its twin's dot)."""
+
+_BRAND_HEADS = ("Al", "Bren", "Cor", "Dal", "Ev", "Fjor", "Gral", "Hol", "Ist", "Jun", "Kel", "Lum", "Mar", "Nor", "Or",
+                "Pel", "Quin", "Ros", "Sol", "Tam", "Ul", "Ver", "Wil", "Yar", "Zen")  # fmt: skip
+_BRAND_TAILS = ("a", "o", "ex", "ia", "ora", "eco", "ium", "lo", "mo", "na", "vy", "tic", "za", "di")
+_GOODS = {
+    "box": ("Herbal Tea", "Oat Flakes", "Light Bulb", "Soap Bars", "Puzzle 500", "USB Charger", "Plasters", "Rice Cakes",
+            "Batteries", "Face Cream", "Cocoa Mix", "Card Game", "Ink Cartridge", "Baking Soda", "Night Light"),
+    "cylinder": ("Tomato Soup", "Chickpeas", "Coffee", "Vitamin C", "Peanut Butter", "Floor Wax", "Baby Corn", "Shoe Cream"),
+    "card": ("Gift Card", "SIM Card", "Greeting Card", "Postcard Set", "Puncture Kit", "Sticker Sheet", "Screen Film"),
+}  # fmt: skip
+
+
+def all_specs() -> dict[str, ItemSpec]:
+    """Every printed SKU by name. Irregular ones need their meshes: see :mod:`pickcell_sim.items.irregular`."""
+    specs = [*_boxes(), *_cylinders(), *_cards()]
+    return {spec.sku: spec for spec in specs}
+
+
+def brand(rng: np.random.Generator) -> str:
+    return str(rng.choice(_BRAND_HEADS)) + str(rng.choice(_BRAND_TAILS))
+
+
+def _good(kind: str, rng: np.random.Generator) -> str:
+    return f"{brand(rng)} {rng.choice(_GOODS[kind])}"
+
+
+def _size(mm: tuple[float, ...]) -> tuple[float, float, float]:
+    x, y, z = (round(v / 1000.0, 4) for v in mm)
+    return x, y, z
+
+
+def _boxes() -> list[ItemSpec]:
+    specs: list[ItemSpec] = []
+    for i, mm in enumerate(_BOX_SIZES_MM):
+        rng = np.random.default_rng([SEED, 1, i])
+        size = _size(mm)
+        mass = _mass(float(np.prod(size)) * rng.uniform(180.0, 650.0), 0.85)
+        dots = {number: own for number, own, _ in _VARIANTS}
+        specs.append(
+            ItemSpec(
+                f"box-{i:03d}", _good("box", rng), "box", size, mass, _friction(rng), False, 1000 + i, dot=dots.get(i, "")
+            )
+        )
+    for k, (number, _, twin_dot) in enumerate(_VARIANTS):
+        twin = specs[number]
+        specs.append(
+            ItemSpec(
+                f"box-{len(_BOX_SIZES_MM) + k:03d}", twin.name, "box", twin.size_m, twin.mass_kg, twin.friction, False,
+                twin.seed, variant_of=twin.sku, dot=twin_dot,
+            )
+        )  # fmt: skip
+    return specs
+
+
+def _cylinders() -> list[ItemSpec]:
+    specs = []
+    for i, (diameter, height) in enumerate(_CYLINDER_SIZES_MM):
+        rng = np.random.default_rng([SEED, 2, i])
+        size = _size((diameter, diameter, height))
+        volume = np.pi / 4.0 * size[0] ** 2 * size[2]
+        name = _good("cylinder", rng)
+        shiny = bool(rng.random() < 0.3)
+        mass = _mass(float(volume) * rng.uniform(350.0, 950.0), 0.85)
+        specs.append(ItemSpec(f"cylinder-{i:03d}", name, "cylinder", size, mass, _friction(rng), shiny, 2000 + i))
+    return specs
+
+
+def _cards() -> list[ItemSpec]:
+    specs = []
+    for i, mm in enumerate(_CARD_SIZES_MM):
+        rng = np.random.default_rng([SEED, 3, i])
+        size = _size(mm)
+        name = _good("card", rng)
+        mass = _mass(float(np.prod(size)) * rng.uniform(700.0, 1300.0), 0.2, 0.005)
+        shiny = bool(rng.random() < 0.2)
+        specs.append(ItemSpec(f"card-{i:03d}", name, "card", size, mass, _friction(rng), shiny, 3000 + i))
+    return specs
+
+
+def _mass(value: float, high: float, low: float = 0.02) -> float:
+    return round(float(np.clip(value, low, high)), 4)
+
+
+def _friction(rng: np.random.Generator) -> float:
+    return round(float(rng.uniform(0.45, 0.8)), 2)

@@ -1,0 +1,124 @@
+"""The catalogue: what is known of every product before a piece of it has been seen. Read from ``config/catalogue``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pickcell.outcome import Code, Outcome
+from pickcell.values import Sku
+
+DEFAULT_CATALOGUE = Path(__file__).resolve().parents[2] / "config" / "catalogue" / "catalogue.yaml"
+_FORMAT = 1
+
+
+class CatalogueError(ValueError):
+    """A catalogue file that cannot be used; the message names the file and every wrong key."""
+
+
+class Catalogue(Mapping[str, Sku]):
+    """All products by SKU, read-only. ``find`` answers with an outcome, ``[]`` raises KeyError; both name near matches."""
+
+    def __init__(self, skus: Mapping[str, Sku], version: str = "") -> None:
+        self._skus = dict(skus)
+        self.version = version
+        """Which catalogue this is: recorded with results that depend on it."""
+
+    def __getitem__(self, sku: str) -> Sku:
+        if sku not in self._skus:
+            raise KeyError(self._unknown(sku))
+        return self._skus[sku]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._skus)
+
+    def __len__(self) -> int:
+        return len(self._skus)
+
+    def __contains__(self, sku: object) -> bool:
+        return sku in self._skus
+
+    def find(self, sku: str) -> Outcome[Sku]:
+        """The product, or ITEM_UNKNOWN with the SKUs and names that come nearest to what was asked."""
+        if sku in self._skus:
+            return Outcome.success(self._skus[sku])
+        return Outcome.failure(Code.ITEM_UNKNOWN, self._unknown(sku))
+
+    def near_matches(self, text: str, n: int = 3) -> list[str]:
+        """Up to ``n`` SKUs whose number or name resembles ``text``, best first."""
+        wanted = text.strip().lower()
+        names = {entry.name.lower(): sku for sku, entry in self._skus.items()}
+        keys = {sku.lower(): sku for sku in self._skus}
+        by_name = [names[name] for name in difflib.get_close_matches(wanted, names, n, 0.6)]
+        by_number = [keys[key] for key in difflib.get_close_matches(wanted, keys, n, 0.6)]
+        return list(dict.fromkeys([*by_name, *by_number]))[:n]
+
+    def _unknown(self, sku: str) -> str:
+        near = self.near_matches(sku)
+        hint = (
+            f"Near matches: {', '.join(f'{s} ({self._skus[s].name})' for s in near)}." if near else "Nothing resembles it."
+        )
+        return f"No '{sku}' among {len(self._skus)} SKUs. {hint}"
+
+
+_Length = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: Annotated[str, Field(min_length=1)]
+    kind: Literal["irregular", "box", "cylinder", "card"]
+    dimensions_m: tuple[_Length, _Length, _Length]
+    mass_kg: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal[1]
+    version: str
+    views: str = "views"
+    """Directory of the reference strips, relative to the file."""
+    skus: Annotated[dict[str, _Entry], Field(min_length=1)]
+
+
+def load_catalogue(path: str | Path = DEFAULT_CATALOGUE) -> Catalogue:
+    """Read and check a catalogue file. Raises CatalogueError naming the file, each wrong key and what is expected.
+
+    A SKU whose reference strip is missing is kept, without pictures.
+    """
+    path = Path(path)
+    try:
+        data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML_LOADER)
+    except OSError as error:
+        raise CatalogueError(f"cannot read catalogue {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise CatalogueError(f"{path}: expected the keys format: {_FORMAT}, version, skus")
+    try:
+        file = _File(**data)
+    except (ValidationError, TypeError) as error:
+        raise CatalogueError(f"{path} is not a usable catalogue:\n{_lines(error)}") from error
+    views = path.parent / file.views
+    return Catalogue({sku: _sku(sku, entry, views) for sku, entry in file.skus.items()}, file.version)
+
+
+_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser reads the file ten times faster
+
+
+def _sku(sku: str, entry: _Entry, views: Path) -> Sku:
+    strip = views / f"{sku}.jpg"
+    dimensions = np.sort(np.asarray(entry.dimensions_m))[::-1]
+    return Sku(sku, entry.name, entry.kind, dimensions, entry.mass_kg, strip if strip.is_file() else None)
+
+
+def _lines(error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return f"  (file): {error}"
+    return "\n".join(f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors())
