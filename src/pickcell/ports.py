@@ -35,7 +35,9 @@ class ClockPort(Protocol):
 
 class ScenePort(Protocol):
     def observe(self, manifest: dict[str, int], not_before_s: float) -> Outcome[Scene]:
-        """Look at both totes with frames captured after ``not_before_s``; ``manifest``: SKU -> count in the source tote."""
+        """Look at both totes with frames captured after ``not_before_s``; ``manifest``: SKU -> count in the source tote.
+
+        SCENE_EMPTY (nothing in the source tote) carries its scene all the same; other failures carry none."""
 
 
 class GraspPort(Protocol):

@@ -33,6 +33,7 @@ from pickcell.values import (
 JOINTS = ("j1", "j2")
 AMBIENT_PA = 101_325.0
 HAND_KG = 1.2
+CONTACT_S = 0.5
 
 
 def trajectory(duration_s: float = 1.0) -> JointTrajectory:
@@ -57,7 +58,7 @@ class Faults:
     place: Callable[[int], Code | None] = lambda n: None
     home: Callable[[int], Code | None] = lambda n: None
     execute: Callable[[int], Code | None] = lambda n: None
-    during_execute: Callable[[int, "FakeCell"], None] = lambda n, cell: None
+    during_execute: Callable[[int, FakeCell], None] = lambda n, cell: None
     sensors: Callable[[int], Code | None] = lambda n: None
     misses: int = 0
     """How many grasps close on nothing."""
@@ -120,7 +121,8 @@ class FakeCell:
             height = np.zeros((40, 30), np.float32)
             height[: 6 * n, :8] = 0.04
             heights[tote] = HeightMap(np.eye(4), 0.01, height)
-        return Outcome.success(Scene(self.now, instances, VoxelGrid(np.zeros(3), 0.01, np.zeros((2, 2, 2))), heights))
+        scene = Scene(self.now, instances, VoxelGrid(np.zeros(3), 0.01, np.zeros((2, 2, 2))), heights)
+        return Outcome.success(scene) if instances else Outcome(Code.SCENE_EMPTY, "Empty.", scene)
 
     # grasp
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
@@ -137,10 +139,9 @@ class FakeCell:
     # motion
     def plan_approach(self, scene: Scene, ranked: tuple[GraspCandidate, ...]) -> Outcome[ApproachPlan]:
         failed = self._fault("approach", self.faults.approach)
-        return failed or Outcome.success(ApproachPlan(ranked[0], 0, trajectory(), trajectory(0.5), trajectory()))
+        return failed or Outcome.success(ApproachPlan(ranked[0], 0, trajectory(), trajectory(CONTACT_S), trajectory()))
 
     def plan_lift(self, scene: Scene, held: HeldItem) -> Outcome[JointTrajectory]:
-        self._close_on_target()
         return Outcome.success(trajectory())
 
     def plan_place(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
@@ -162,7 +163,8 @@ class FakeCell:
         code = self.faults.execute(number)
         if code:
             return Outcome.failure(code)
-        self._close_on_target()
+        if trajectory.duration_s == CONTACT_S:
+            self._touch_target()
         for _ in range(5):
             self.now += trajectory.duration_s / 5
             self.faults.during_execute(number, self)
@@ -177,7 +179,7 @@ class FakeCell:
         self.stopped += 1
 
     # hand
-    def _close_on_target(self) -> None:
+    def _touch_target(self) -> None:
         """The cup takes what it touches; the jaw took it when it closed."""
         if self.tool is Tool.SUCTION and self.vacuum_on and self.target in self.source and self.in_hand is None:
             self._take()
@@ -208,9 +210,8 @@ class FakeCell:
         self.commanded = width_m
         if width_m < 0.01 and self.target in self.source:
             self._take()
-        if width_m > 0.05:
-            if self.tool is Tool.PINCH:
-                self._let_go()
+        if width_m > 0.05 and self.tool is Tool.PINCH:
+            self._let_go()
         return Outcome.success(self._reading().jaw)
 
     def set_vacuum(self, on: bool) -> Outcome[None]:

@@ -84,6 +84,12 @@ def test_empty_tote(ledger):
     assert report.code is Code.SCENE_EMPTY
 
 
+def test_the_last_item_leaves_an_empty_tote(ledger):
+    cell = FakeCell({"box-1": 0.2})
+    _, report = run(ledger, cell)
+    assert (report.code, report.placed) == (Code.OK, True) and cell.source == []
+
+
 def test_listed_but_not_seen(ledger):
     cell = cell_with()
     cell.source.remove("box-1")

@@ -84,10 +84,10 @@ class Attempt:
     def _look(self) -> Outcome[Scene]:
         with self.stages.computing():
             seen = self.ports.scene.observe(self._manifest(), self.ports.clock.now_s())
-        if seen.ok:
-            self.task.last_scene = seen.unwrap()
+        if seen.value is not None:  # an empty tote is seen as well: SCENE_EMPTY carries its scene
+            self.task.last_scene = seen.value
             self.task.scene_is_fresh = True
-            self.stages.report.perception_ms = dict(seen.unwrap().timings_ms)
+            self.stages.report.perception_ms = dict(seen.value.timings_ms)
         return seen
 
     def _observe(self) -> Outcome[Scene]:
@@ -323,9 +323,7 @@ class Attempt:
 
     def _confirm_seen(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
         seen = self._look()
-        if not seen.ok:
-            return seen.failed_as()
-        return check_placed(scene, seen.unwrap(), held, plan)
+        return seen.failed_as() if seen.value is None else check_placed(scene, seen.value, held, plan)
 
     # -- when it goes wrong ----------------------------------------------------------------------------------------
 
