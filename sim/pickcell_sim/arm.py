@@ -76,7 +76,8 @@ class ArmController:
         self.external_torque = np.zeros(len(self.names))
         """Motor torque that the arm's own weight and motion do not explain, Nm."""
         self.desired = self.position.copy()
-        self._desired_velocity = np.zeros(len(self.names))
+        """(n,) what the motors are commanded to do."""
+        self.desired_velocity = np.zeros(len(self.names))
         self._playback: Playback | None = None
         self._status = ArmStatus(ArmState.IDLE)
         self._late_s = 0.0
@@ -107,7 +108,7 @@ class ArmController:
             raise GoalRejectedError(
                 f"the trajectory starts {abs(gap[worst]):.3f} rad away from where {self.names[worst]} is"
             )
-        playback.fade(gap, self._desired_velocity - start_velocity, self._acceleration_max)
+        playback.fade(gap, self.desired_velocity - start_velocity, self._acceleration_max)
         self._playback = playback
         self._late_s = 0.0
         self._status = ArmStatus(ArmState.RUNNING, self._status.goal + 1)
@@ -152,9 +153,9 @@ class ArmController:
         """Command the motors for the coming step."""
         previous = self.desired
         if self._playback is not None:
-            self.desired, self._desired_velocity = self._playback.advance(self._step_s)
+            self.desired, self.desired_velocity = self._playback.advance(self._step_s)
         else:
-            self._desired_velocity = np.zeros(len(self.names))
+            self.desired_velocity = np.zeros(len(self.names))
         p.setJointMotorControlArray(
             self._robot.body,
             self._indices,

@@ -32,7 +32,8 @@ PRESS_STEPS = 2
 SEAL_MIN_PA = 5_000.0
 """Below this steady vacuum the lip has not sealed on anything."""
 EVACUATE_S = 0.05
-VENT_S = 0.03
+VENT_S = 0.02
+"""Time constants of the line: sucking the cup empty, and blowing it off."""
 BREAK_S = 0.008
 RELEASE_PA = 2_000.0
 OPEN_LINE_PA = 1_500.0
@@ -152,7 +153,7 @@ class SuctionCup:
             self._try_to_seal()
 
     def _drive_slide(self) -> None:
-        target = self._stroke if self.on else 0.0
+        target = self._stroke if self.on or self._hold is not None else 0.0  # a valve lets it retract after the release
         speed = float(np.clip((target - self.slide_m) / SLIDE_TIME_S, -SLIDE_SPEED_MPS, SLIDE_SPEED_MPS))
         p.setJointMotorControl2(
             self._robot.body,

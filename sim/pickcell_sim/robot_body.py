@@ -86,6 +86,11 @@ class RobotBody:
         states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
         return np.array([s[1] for s in states])
 
+    def efforts(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        """Force (N) or torque (Nm) of the motors in the last step."""
+        states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
+        return np.array([s[3] for s in states])
+
     def inverse_dynamics(
         self,
         names: tuple[str, ...],

@@ -1,0 +1,180 @@
+"""The simulated cell as its drivers show it: arm, jaw, vacuum, sensors and cameras; nothing that only physics knows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.values import JawState, JointState, JointTrajectory, RgbdFrame, RobotReading, Wrench
+from pickcell_sim.arm import ArmController, ArmStatus
+from pickcell_sim.cameras import SimCameras
+from pickcell_sim.cup import SuctionCup
+from pickcell_sim.jaw import Jaw
+from pickcell_sim.suction import AMBIENT_PA
+from pickcell_sim.world import STEP_S, SimWorld
+from pickcell_sim.wrench import WristSensor
+
+CUP_CLEARANCE_M = 0.004
+"""The jaw stays this much wider than the cup while the cup is out between the pads."""
+ENCODER_NOISE_RAD = 1e-5
+
+
+class HandBusyError(ValueError):
+    """A command that would make the hand let go of what it holds; the message says what to do first."""
+
+
+class SimDriver:
+    """All drivers of one simulated cell, in lock-step with its physics. Everything follows from the world's seed."""
+
+    def __init__(self, world: SimWorld, cameras: SimCameras | None = None) -> None:
+        self.world = world
+        self.cameras = cameras
+        streams = np.random.SeedSequence([world.seed, 0xD01]).spawn(4)
+        jaw_rng, cup_rng, wrist_rng, self._rng = (np.random.default_rng(s) for s in streams)
+        self._arm = ArmController(world.robot, STEP_S)
+        self._jaw = Jaw(world.robot, STEP_S, jaw_rng)
+        self._cup = SuctionCup(world, cup_rng)
+        self._wrist = WristSensor(world.robot, STEP_S, wrist_rng)
+        world.before_step += [self._arm.control, self._jaw.control, self._cup.control]
+        world.after_step += [self._arm.observe, self._jaw.observe, self._cup.observe, self._wrist.observe]
+        hand = world.cell.hand
+        self._joint_names = (*world.cell.arm.joints, *hand.jaw_joints, hand.cup_joint)
+        self._owed_s = 0.0
+
+    @staticmethod
+    def create(cell: CellConfig, seed: int = 0, *, cameras: bool = True) -> SimDriver:
+        """A world of its own with the cell's furniture and robot, and cameras if wanted. Close it when done."""
+        world = SimWorld(cell, seed)
+        return SimDriver(world, SimCameras(world, cell, seed) if cameras else None)
+
+    def close(self) -> None:
+        """End the simulation; calling twice does no harm."""
+        self.world.close()
+
+    @property
+    def cell(self) -> CellConfig:
+        return self.world.cell
+
+    # -- time --------------------------------------------------------------------------------------------------------
+    @property
+    def now_s(self) -> float:
+        """Cell time."""
+        return self.world.time_s
+
+    def step(self, n: int = 1) -> None:
+        """Advance by ``n`` physics steps."""
+        self.world.step(n)
+
+    def advance(self, duration_s: float) -> None:
+        """Let cell time pass in whole steps; the remainder is kept for the next call, so that no time is lost."""
+        if not np.isfinite(duration_s) or duration_s < 0:
+            raise ValueError(f"time can advance by a duration >= 0 only, got {duration_s}")
+        self._owed_s += duration_s
+        steps = int(self._owed_s / STEP_S + 1e-9)
+        self._owed_s -= steps * STEP_S
+        self.world.step(steps)
+
+    # -- arm ---------------------------------------------------------------------------------------------------------
+    def joint_states(self) -> JointState:
+        """Arm joints, jaw joints and cup slide, in this order, with encoder noise on the arm's positions."""
+        robot, arm = self.world.robot, self._arm
+        hand = self._joint_names[len(arm.names) :]
+        noise = self._rng.normal(0.0, ENCODER_NOISE_RAD, len(arm.names))
+        return JointState(
+            self.now_s,
+            self._joint_names,
+            np.concatenate([arm.position + noise, robot.positions(hand)]),
+            np.concatenate([arm.velocity, robot.velocities(hand)]),
+            np.concatenate([arm.effort, robot.efforts(hand)]),
+        )
+
+    @property
+    def arm_setpoint(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Position and velocity (n,) that the arm's controller commands now."""
+        return self._arm.desired.copy(), self._arm.desired_velocity.copy()
+
+    def follow(self, trajectory: JointTrajectory, elapsed_s: float = 0.0) -> int:
+        """Give the arm a goal, replacing a running one; returns its number. Raises GoalRejectedError saying why not."""
+        return self._arm.follow(trajectory, elapsed_s)
+
+    @property
+    def arm_status(self) -> ArmStatus:
+        """What has become of the newest goal."""
+        return self._arm.status
+
+    def stop(self) -> None:
+        """Controlled stop of the arm, along its path."""
+        self._arm.stop()
+
+    @property
+    def estop(self) -> bool:
+        return self._arm.estop
+
+    def set_estop(self, pressed: bool) -> None:
+        """Press or release the emergency stop. The hand keeps holding: dropping an item is not safer."""
+        self._arm.set_estop(pressed)
+
+    @property
+    def protective_stop(self) -> bool:
+        return self._arm.protective_stop
+
+    def clear_protective_stop(self) -> None:
+        """A person has looked: the arm accepts goals again."""
+        self._arm.clear_protective_stop()
+
+    # -- hand --------------------------------------------------------------------------------------------------------
+    def move_jaw(self, width_m: float, force_n: float) -> None:
+        """Move the jaw; while the cup is out between the pads it stays wider than the cup."""
+        least = self._least_width_m if self._cup.on else 0.0
+        self._jaw.move(max(width_m, least), force_n)
+
+    def jaw_state(self) -> JawState:
+        return self._jaw.state(self.now_s)
+
+    @property
+    def vacuum_on(self) -> bool:
+        return self._cup.on
+
+    def set_vacuum(self, on: bool) -> None:
+        """Switch the vacuum; the cup's slide extends with it and retracts after it. The jaw makes way for the cup.
+
+        Raises HandBusyError when the jaw would have to let go of something.
+        """
+        if on and self._jaw.command.width_m < self._least_width_m:
+            if self._jaw.stalled and self._jaw.width_m < self._least_width_m:
+                raise HandBusyError("the jaw holds something narrower than the cup: open the jaw first")
+            self._jaw.move(self._least_width_m, self._jaw.force_max_n)
+        self._cup.set_vacuum(on)
+
+    @property
+    def _least_width_m(self) -> float:
+        return 2 * self._cup.cup.radius_m + CUP_CLEARANCE_M
+
+    def pressure_pa(self) -> float:
+        """One reading of the absolute pressure in the cup's line."""
+        return self._cup.pressure_pa
+
+    # -- sensors -----------------------------------------------------------------------------------------------------
+    def wrench(self) -> Wrench:
+        """One reading of the wrist sensor."""
+        return self._wrist.state(self.now_s)
+
+    def reading(self) -> RobotReading:
+        """All of the robot's sensors at once."""
+        return RobotReading(
+            joints=self.joint_states(),
+            jaw=self.jaw_state(),
+            wrench=self.wrench(),
+            pressure_pa=self.pressure_pa(),
+            ambient_pa=AMBIENT_PA,
+            vacuum_on=self.vacuum_on,
+            estop=self.estop,
+            protective_stop=self.protective_stop,
+        )
+
+    def capture(self, camera: str) -> RgbdFrame | None:
+        """One frame of a camera now; None when it stays silent. RuntimeError in a world set up without cameras."""
+        if self.cameras is None:
+            raise RuntimeError("this world was set up without cameras: SimDriver.create(cell, seed, cameras=True)")
+        return self.cameras.capture(camera)
