@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,34 @@ def mark_fresh(layout: Layout, key: str) -> None:
     stamp = layout.workspace / "build" / STAMP
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(key + "\n")
+
+
+def clean(layout: Layout) -> None:
+    """Remove everything colcon made."""
+    for name in ("build", "install", "log"):
+        shutil.rmtree(layout.workspace / name, ignore_errors=True)
+
+
+def forget_moved(layout: Layout) -> None:
+    """Remove a build that another folder made: CMake caches and links hold absolute paths."""
+    setup = layout.install / "setup.sh"
+    if setup.is_file() and f"_colcon_prefix_chain_sh_COLCON_CURRENT_PREFIX={layout.install}\n" not in setup.read_text():
+        clean(layout)
+
+
+def forget_removed(layout: Layout, skipped: list[str]) -> None:
+    """Remove what was built from packages that are gone, or that must not be built here any more."""
+    wanted = {p.name for p in find_packages(layout.workspace / "src")} - set(skipped)
+    for folder in (layout.install, layout.workspace / "build"):
+        for path in folder.iterdir() if folder.is_dir() else []:
+            if path.is_dir() and path.name not in wanted:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def colcon_detail(line: str) -> str | None:
+    """The interesting part of a colcon line."""
+    match = re.match(r"(Starting >>>|Finished <<<|Failed\s+<<<)\s+(.*)", line)
+    return f"{match.group(1)[:8].rstrip(' <>')} {match.group(2)}" if match else None
 
 
 def build_command(layout: Layout, skipped: list[str], select: list[str] | None = None) -> list[str]:
