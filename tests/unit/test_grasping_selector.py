@@ -42,11 +42,12 @@ def hand_samples(candidate: GraspCandidate, back_m: float) -> np.ndarray:
 
     half, thick, y = candidate.opening_m / 2, hand.finger_thickness_m, hand.pad_width_m / 2
     tip = PALM_M[2] + hand.finger_length_m
-    parts = [
-        fill((-0.08, -0.03, 0.0), (0.08, 0.03, 0.075), (33, 13, 16)),
-        fill((half, -y, 0.075), (half + thick, y, tip), (4, 6, 40)),
-        fill((-half - thick, -y, 0.075), (-half, y, tip), (4, 6, 40)),
-    ]
+    # the straight part of a finger is 55 mm long, the shank above it stands 16 mm further out
+    parts = [fill((-0.08, -0.03, 0.0), (0.08, 0.03, 0.075), (33, 13, 16))]
+    for sign in (-1, 1):
+        pad = fill((half, -y, tip - 0.055), (half + thick, y, tip), (4, 6, 17))
+        shank = fill((half + 0.016, -y, 0.075), (half + 0.026, y, tip - 0.055), (4, 6, 24))
+        parts += [pad * [sign, 1, 1], shank * [sign, 1, 1]]
     local = np.vstack(parts) - [0.0, 0.0, tcp + back_m]
     return transform_points(candidate.X_base_tcp, local)
 

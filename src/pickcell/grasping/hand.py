@@ -20,10 +20,13 @@ PALM_M = (0.16, 0.06, 0.075)
 """Palm: size along x (closing), y, z; it begins at ``tool0``."""
 LIP_RETRACTED_M = 0.145
 """Height of the cup's lip over ``tool0`` with the slide retracted."""
+FINGER_PAD_M = 0.055
+"""Length of the straight part of a finger behind its pad, from the tip; above it the shank steps outwards so that the
+retracted cup fits between closed fingers."""
+SHANK_M = (0.016, 0.010)
+"""Shank: how far its inner face stands behind the pad's, and its thickness."""
 WRIST_M = (0.11, 0.11, 0.10)
 """Last link of the arm: a box behind ``tool0``, centred on its z axis."""
-BACK_M = 0.20
-"""How far the volumes are drawn out behind the hand at most."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,21 @@ class HandGeometry:
         wrist = [-WRIST_M[0] / 2, -WRIST_M[1] / 2, z, WRIST_M[0] / 2, WRIST_M[1] / 2, -tcp_m]
         return [palm, wrist]
 
-    def _finger(self, side: int, opening_m: float, tcp_m: float) -> list[float]:
-        """One finger from the palm to its tip, drawn out along the approach; ``side`` is -1 or +1 along x."""
-        inner, outer = opening_m / 2, opening_m / 2 + self.hand.finger_thickness_m
-        low, high = (inner, outer) if side > 0 else (-outer, -inner)
-        y = self.hand.pad_width_m / 2
-        return [low, -y, PALM_M[2] - tcp_m - self.standoff_m, high, y, self.tip_m - tcp_m]
+    def _fingers(self, opening_m: float, tcp_m: float) -> Boxes:
+        """(4, 6) pads left and right, then shanks left and right, drawn out along the approach."""
+        pad, y = opening_m / 2, self.hand.pad_width_m / 2
+        shank, step = pad + SHANK_M[0], self.tip_m - FINGER_PAD_M + 0.006
+        top = PALM_M[2] - tcp_m - self.standoff_m
+        thick = self.hand.finger_thickness_m
+        boxes = []
+        for inner, outer, tip in ((pad, pad + thick, self.tip_m), (shank, shank + SHANK_M[1], step)):
+            boxes.append([-outer, -y, top, -inner, y, tip - tcp_m])
+            boxes.append([inner, -y, top, outer, y, tip - tcp_m])
+        return np.array(boxes)
 
     def pinch_fingers(self, opening_m: float) -> Boxes:
-        """(2, 6) fingers at this opening, in ``tcp_pinch``."""
-        return np.array([self._finger(side, opening_m, self.pinch_m) for side in (-1, 1)])
+        """(4, 6) fingers at this opening, pads before shanks, in ``tcp_pinch``."""
+        return self._fingers(opening_m, self.pinch_m)
 
     def pinch_between(self, opening_m: float) -> Boxes:
         """(1, 6) what the pads enclose and sweep while they close, in ``tcp_pinch``."""
@@ -83,8 +91,8 @@ class HandGeometry:
         return np.array([*self._behind(self.pinch_m), cup])
 
     def suction_fingers(self, opening_m: float) -> Boxes:
-        """(2, 6) fingers at this opening beside the extended cup, in ``tcp_suction``."""
-        return np.array([self._finger(side, opening_m, self.lip_m) for side in (-1, 1)])
+        """(4, 6) fingers at this opening beside the extended cup, pads before shanks, in ``tcp_suction``."""
+        return self._fingers(opening_m, self.lip_m)
 
     def suction_body(self) -> Boxes:
         """(2, 6) palm and wrist, in ``tcp_suction``."""

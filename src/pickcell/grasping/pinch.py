@@ -236,9 +236,8 @@ def lift_off_floor(poses: F64, hand: HandGeometry, opening_m: float, floor_z: fl
     distance (C,) they were drawn back. ``floor_z`` in ``base_link``; None: no floor is known."""
     if floor_z is None:
         return np.zeros(len(poses))
-    fingers = hand.pinch_fingers(opening_m)
     tip = hand.hand.pad_to_tip_m
-    reach_x = float(np.abs(fingers[:, [0, 3]]).max())
+    reach_x = opening_m / 2 + hand.hand.finger_thickness_m
     y = hand.hand.pad_width_m / 2
     lowest = poses[:, 2, 3] + tip * poses[:, 2, 2] - reach_x * np.abs(poses[:, 2, 0]) - y * np.abs(poses[:, 2, 1])
     back = np.maximum(0.0, floor_z + margin_m - lowest) / np.maximum(-poses[:, 2, 2], 0.5)

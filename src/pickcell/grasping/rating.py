@@ -44,6 +44,9 @@ CUP_BLOCKED = "the cup would touch a neighbour"
 WEAK_PINCH = "friction cannot hold it at the force that hand and item allow"
 WEAK_SEAL = "the seal would peel off under the weight"
 
+N_FINGER = 4
+"""Boxes of the fingers: two pads, two shanks."""
+
 MAX_CHECKED = 260
 """Candidates whose clearance is checked, best before clearance first."""
 
@@ -110,7 +113,7 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     n, c = len(poses), config.clearance
     options = np.minimum(width_m[:, None] + 2.0 * np.array(config.pinch.clearances_m), hand.hand.opening_max_m)
     levels = options.shape[1]
-    fingers = np.array([[hand.pinch_fingers(o) for o in row] for row in options]).reshape(n, levels * 2, 6)
+    fingers = np.array([[hand.pinch_fingers(o) for o in row] for row in options]).reshape(n, levels * N_FINGER, 6)
     between = np.array([[hand.pinch_between(o)[0] for o in row] for row in options]).reshape(n, levels, 6)
     body = np.broadcast_to(hand.pinch_body(), (n, 3, 6))
     boxes = np.concatenate([fingers, between, body], axis=1)
@@ -118,17 +121,17 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     own = PointGrid.of(target.body.points[target.body.confidence >= c.hard_confidence])
     _, on_item = box_distances(poses, np.concatenate([fingers, body], axis=1), own, 0.0)
     walls = _wall_ok(around, poses, np.concatenate([fingers, body], axis=1), config)
-    f = slice(0, levels * 2)
-    gap: F64 = distance[:, f].reshape(n, levels, 2).min(axis=2)
-    item_hits = on_item[:, f].reshape(n, levels, 2).max(axis=2)
-    wall: Mask = np.all(walls[:, f].reshape(n, levels, 2), axis=2)
-    caught = inside[:, levels * 2 : levels * 3]
+    f = slice(0, levels * N_FINGER)
+    gap: F64 = distance[:, f].reshape(n, levels, N_FINGER).min(axis=2)
+    item_hits = on_item[:, f].reshape(n, levels, N_FINGER).max(axis=2)
+    wall: Mask = np.all(walls[:, f].reshape(n, levels, N_FINGER), axis=2)
+    caught = inside[:, levels * N_FINGER : levels * (N_FINGER + 1)]
     fits = (gap >= c.margin_m) & (item_hits <= c.tolerance_points) & wall & (caught <= c.tolerance_points)
     level = np.where(fits.any(axis=1), fits.argmax(axis=1), levels - 1)
     row = np.arange(n)
-    body_gap = distance[:, levels * 3 :].min(axis=1)
-    body_hits = on_item[:, levels * 2 :].max(axis=1)
-    body_wall: Mask = np.all(walls[:, levels * 2 :], axis=1)
+    body_gap = distance[:, levels * (N_FINGER + 1) :].min(axis=1)
+    body_hits = on_item[:, levels * N_FINGER :].max(axis=1)
+    body_wall: Mask = np.all(walls[:, levels * N_FINGER :], axis=1)
     reason = _first(
         [
             ~wall[row, level],
@@ -141,20 +144,20 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
         ],
         [FINGER_WALL, FINGER_BLOCKED, BETWEEN, FINGER_ON_ITEM, BODY_ON_ITEM, BODY_WALL, BODY_BLOCKED],
     )
-    chosen = fingers.reshape(n, levels, 2, 6)[row, level]
+    chosen = fingers.reshape(n, levels, N_FINGER, 6)[row, level]
     good = np.flatnonzero(reason == "")
     # The first pass saw thinned obstacles; whatever is left must also clear every single point.
     exact = np.concatenate([chosen[good], body[good]], axis=1)
     _, hits = box_distances(poses[good], exact, around.obstacles.hard, 0.0)
-    reason[good[hits[:, :2].any(axis=1)]] = FINGER_BLOCKED
-    reason[good[hits[:, 2:].any(axis=1)]] = BODY_BLOCKED
+    reason[good[hits[:, :N_FINGER].any(axis=1)]] = FINGER_BLOCKED
+    reason[good[hits[:, N_FINGER:].any(axis=1)]] = BODY_BLOCKED
     _, soft = box_distances(poses, chosen, around.obstacles.soft, 0.0)
     return Fit(
         reason,
         options[row, level],
         gap[row, level],
         soft.sum(axis=1).astype(np.float64),
-        unknown_share(around.occupancy, poses, chosen),
+        unknown_share(around.occupancy, poses, chosen[:, :2]),
     )
 
 
@@ -283,22 +286,22 @@ def fit_cup(poses: F64, target: Target, around: Surroundings, hand: HandGeometry
     walls = _wall_ok(around, poses, np.concatenate([fingers, body]), config)
     reason = _first(
         [
-            inside[:, 4] > 0,
-            ~np.all(walls[:, :2], axis=1),
-            ~np.all(walls[:, 2:], axis=1),
-            distance[:, :2].min(axis=1) < c.margin_m,
-            distance[:, 2:4].min(axis=1) < c.margin_m,
-            on_item[:, :2].max(axis=1) > c.tolerance_points,
-            on_item[:, 2:].max(axis=1) > c.tolerance_points,
+            inside[:, -1] > 0,
+            ~np.all(walls[:, :N_FINGER], axis=1),
+            ~np.all(walls[:, N_FINGER:], axis=1),
+            distance[:, :N_FINGER].min(axis=1) < c.margin_m,
+            distance[:, N_FINGER:-1].min(axis=1) < c.margin_m,
+            on_item[:, :N_FINGER].max(axis=1) > c.tolerance_points,
+            on_item[:, N_FINGER:].max(axis=1) > c.tolerance_points,
         ],
         [CUP_BLOCKED, FINGER_WALL, BODY_WALL, FINGER_BLOCKED, BODY_BLOCKED, FINGER_ON_ITEM, BODY_ON_ITEM],
     )
     good = np.flatnonzero(reason == "")
     _, hits = box_distances(poses[good], boxes, around.obstacles.hard, 0.0)
-    reason[good[hits[:, :2].any(axis=1)]] = FINGER_BLOCKED
-    reason[good[hits[:, 2:4].any(axis=1)]] = BODY_BLOCKED
-    reason[good[hits[:, 4] > 0]] = CUP_BLOCKED
+    reason[good[hits[:, :N_FINGER].any(axis=1)]] = FINGER_BLOCKED
+    reason[good[hits[:, N_FINGER:-1].any(axis=1)]] = BODY_BLOCKED
+    reason[good[hits[:, -1] > 0]] = CUP_BLOCKED
     _, soft = box_distances(poses, fingers, around.obstacles.soft, 0.0)
-    broad = np.broadcast_to(fingers, (n, 2, 6))
+    broad = np.broadcast_to(fingers[:2], (n, 2, 6))
     unknown = unknown_share(around.occupancy, poses, broad)
-    return Fit(reason, np.full(n, opening), distance[:, :2].min(axis=1), soft.sum(axis=1).astype(np.float64), unknown)
+    return Fit(reason, np.full(n, opening), distance[:, :N_FINGER].min(axis=1), soft.sum(axis=1).astype(np.float64), unknown)
