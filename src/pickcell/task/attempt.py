@@ -145,7 +145,8 @@ class Attempt:
             planned = self.ports.motion.plan_approach(scene, ranked)
         if planned.ok:
             self._explain(target.unwrap(), decision.unwrap(), planned.unwrap())
-            self.pictures.decision("before", scene, planned.unwrap().candidate, ranked)
+            shown = (planned.unwrap().candidate, *(c for c in ranked if c is not planned.unwrap().candidate))
+            self.pictures.decision(scene, decision.unwrap(), shown, 0)
         else:
             self.failed.extend(ranked)
             self.task.scene_is_fresh = False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pickcell.catalogue import Catalogue
+from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Recovery
 from pickcell.ports import CellPorts
 from pickcell.task.attempt import Attempt
@@ -30,9 +31,7 @@ class TaskConfig:
     """How a pick is run."""
 
     max_attempts: int = 4
-    payload_max_kg: float = 0.9
-    opening_max_m: float = 0.10
-    """Widest opening of the jaw."""
+    hand: HandConfig = field(default_factory=HandConfig)
     min_identity: float = 0.35
     """An instance must be the wanted SKU with at least this probability."""
     settle_s: float = 0.15
@@ -74,8 +73,8 @@ class PickTask:
         report = PickReport(request.job_id, request.sku, request.order_id, request.line)
         report.start_s = self.ports.clock.now_s()
         directory = self.report_directory / request.job_id if self.report_directory else None
-        stages = StageRunner(self.ports, report, progress, self.config.opening_max_m)
-        pictures = PickPictures(directory, report)
+        stages = StageRunner(self.ports, report, progress, self.config.hand.opening_max_m)
+        pictures = PickPictures(directory, report, self.config.hand)
         try:
             outcome = self._run_checked(request, stages, pictures)
         except Exception as error:
@@ -122,8 +121,8 @@ class PickTask:
         if not sku.ok:
             return sku.failed_as()
         mass_kg = sku.unwrap().mass_kg
-        if mass_kg > self.config.payload_max_kg:
-            limit = self.config.payload_max_kg
+        if mass_kg > self.config.hand.payload_max_kg:
+            limit = self.config.hand.payload_max_kg
             return Outcome.failure(
                 Code.ITEM_TOO_HEAVY, f"SKU '{request.sku}' has {mass_kg:.2f} kg, the limit is {limit} kg."
             )

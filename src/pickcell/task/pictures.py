@@ -9,21 +9,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pickcell.grasping.draw import draw_grasps
+from pickcell.cell import HandConfig
+from pickcell.grasping.draw import draw_decision
 from pickcell.segmentation.overlay import draw_overlay
 from pickcell.task.record import PickReport
-from pickcell.values import GraspCandidate, Scene, SceneView
+from pickcell.values import GraspCandidate, GraspDecision, Scene, SceneView
 
 log = logging.getLogger(__name__)
 
 JPEG_QUALITY = 80
 DRAWN_CANDIDATES = 12
+DECISION_VIEWS = 2
 
 
 class PickPictures:
     """Writes pictures into a job's directory and lists them in its report; does nothing without a directory."""
 
-    def __init__(self, directory: Path | None, report: PickReport) -> None:
+    def __init__(self, directory: Path | None, report: PickReport, hand: HandConfig) -> None:
+        self._hand = hand
         self._directory = directory
         self._report = report
 
@@ -34,13 +37,16 @@ class PickPictures:
         for view in scene.views:
             self._save(moment, view, draw_overlay(view, scene))
 
-    def decision(self, moment: str, scene: Scene, chosen: GraspCandidate, ranked: tuple[GraspCandidate, ...]) -> None:
-        """Each view with its instances, the chosen grasp and its best rivals."""
+    def decision(self, scene: Scene, decision: GraspDecision, ranked: tuple[GraspCandidate, ...], chosen: int) -> None:
+        """Each view with its instances; the views that see the target best also with the chosen grasp and its rivals."""
+        self.scene("before", scene)
         if self._directory is None:
             return
-        for view in scene.views:
-            image = draw_grasps(draw_overlay(view, scene), view, ranked[:DRAWN_CANDIDATES], chosen)
-            self._save(moment, view, image)
+        target = ranked[chosen].instance_id
+        best = sorted(scene.views, key=lambda view: -np.count_nonzero(view.labels == target))[:DECISION_VIEWS]
+        for view in best:
+            image = draw_decision(view, ranked[:DRAWN_CANDIDATES], self._hand, decision.rejected, chosen, target)
+            self._save("grasp", view, image)
 
     def _save(self, moment: str, view: SceneView, image: NDArray[np.uint8]) -> None:
         assert self._directory is not None
