@@ -170,7 +170,7 @@ def test_boxed_in_item_leaves_suction_only_and_says_why():
 
 def test_unowned_occupied_space_blocks():
     target = instance(placed(box(0.10, 0.06, 0.05)))
-    u = np.arange(-0.06, 0.061, 0.01)
+    u = np.arange(-0.12, 0.121, 0.01)
     x, y = (a.ravel() for a in np.meshgrid(u, u))
     lid = FLOOR + np.column_stack([x, y, np.full(x.size, 0.085)])
     assert SELECTOR.select(scene(target), 1, "").ok

@@ -175,9 +175,13 @@ def rate_pinch(
     good = np.flatnonzero(batch.reason == "")
     scores = _pinch_scores(batch, target, config)
     merit = combine(scores, {k: PINCH_WEIGHTS[k] for k in scores})
+    blocked = good[_pads_blocked(batch.take(good), around, hand, config)]
+    batch.reason[blocked] = FINGER_BLOCKED
+    good = np.setdiff1d(good, blocked)
+    out = np.flatnonzero(batch.reason != "")
     if len(good) > MAX_CHECKED:
         good = np.sort(good[np.argsort(-merit[good], kind="stable")[:MAX_CHECKED]])
-    rows = np.concatenate([good, np.flatnonzero(batch.reason != "")])
+    rows = np.concatenate([good, out])
     batch, scores = batch.take(rows), {k: v[rows] for k, v in scores.items()}
     n, k = len(batch), len(good)
     reason, opening = batch.reason.copy(), batch.width_m.copy()
@@ -192,6 +196,15 @@ def rate_pinch(
     scores |= {"room": room, "hold": hold}
     quality = factor * combine(scores, PINCH_WEIGHTS)
     return CandidateTable(Tool.PINCH, batch.poses, quality, batch.width_m, opening, force, acceleration, scores, reason)
+
+
+def _pads_blocked(batch: pinch.PinchBatch, around: Surroundings, hand: HandGeometry, config: GraspConfig) -> Mask:
+    """(C,) do even the narrowest open pads meet a neighbour? A quick look at two boxes before all of the hand is checked,
+    so that in clutter the candidates that are checked are not all from the same blocked side."""
+    widths = np.minimum(batch.width_m + 2.0 * min(config.pinch.clearances_m), hand.hand.opening_max_m)
+    pads = np.array([hand.pinch_fingers(w)[:2] for w in widths]).reshape(len(batch), 2, 6)
+    distance, _ = box_distances(batch.poses, pads, around.obstacles.hard_thin, config.clearance.margin_m)
+    return np.asarray(distance.min(axis=1, initial=np.inf) < config.clearance.margin_m)
 
 
 def _pinch_scores(batch: pinch.PinchBatch, target: Target, config: GraspConfig) -> dict[str, F64]:
