@@ -13,14 +13,14 @@ CAMERA = CameraModel.from_fov("cam", 320, 240, np.deg2rad(60))
 
 
 def view() -> SceneView:
-    X = look_at(FLOOR + [0.0, 0.0, 0.6], FLOOR, (0.0, 1.0, 0.0))
+    X = look_at(FLOOR + np.array([0.0, 0.0, 0.6]), FLOOR, (0.0, 1.0, 0.0))
     labels = np.zeros((240, 320), np.uint16)
     labels[100:140, 130:190] = 7
     return SceneView(CAMERA, X, np.zeros((240, 320, 3), np.uint8), labels)
 
 
 def grasp(tool: Tool, x: float = 0.0) -> GraspCandidate:
-    X = make_pose(FLOOR + [x, 0.0, 0.03], (np.pi, 0.0, 0.0))
+    X = make_pose(FLOOR + np.array([x, 0.0, 0.03]), (np.pi, 0.0, 0.0))
     return GraspCandidate(tool, 7, X, 0.8, width_m=0.04, opening_m=0.06)
 
 
@@ -50,5 +50,5 @@ def test_outline_alone_when_nothing_was_found():
 
 
 def test_grasp_behind_the_camera_is_left_out():
-    behind = GraspCandidate(Tool.PINCH, 7, make_pose(FLOOR + [0, 0, 2.0], (np.pi, 0, 0)), 0.5, 0.04, 0.06)
+    behind = GraspCandidate(Tool.PINCH, 7, make_pose(FLOOR + np.array([0, 0, 2.0]), (np.pi, 0, 0)), 0.5, 0.04, 0.06)
     assert not draw_decision(view(), [behind], CELL.hand, instance_id=99).any()
