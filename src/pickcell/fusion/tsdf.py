@@ -90,6 +90,14 @@ class TsdfVolume:
         local = transform_points(inverse(self.X_base_grid), points)
         return np.floor(local / self.voxel_m).astype(np.int64)
 
+    def distance(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N,) signed distance in units of the truncation at points (N, 3); 0 outside the grid and where never observed."""
+        ijk = self.voxel_of(points)
+        inside = np.all((ijk >= 0) & (ijk < np.array(self.tsdf.shape)), axis=1)
+        out = np.zeros(len(ijk))
+        out[inside] = self.tsdf[tuple(ijk[inside].T)]
+        return out
+
     def observed_free(self, points: NDArray[np.floating], clearance: float = 0.6) -> NDArray[np.bool_]:
         """(N,) whether each point (N, 3) lies in space that was looked through, ``clearance`` truncations off any
         surface. Points outside the grid are not known to be free."""

@@ -7,6 +7,7 @@ only says something where the geometry leaves the question open; and like colour
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.segmentation.supervoxels import Patches
+
+SignedDistance = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Signed distance (N,) in units of the truncation at points (N, 3): positive outside, 0 where never observed."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,32 @@ class PatchGraph:
     """(E, F) see :data:`FEATURES`."""
 
 
-FEATURES = ("bias", "concave", "convex", "color", "coplanar_color", "step", "narrow")
-"""``concave``, ``convex``: angle between the normals in radians where the crease is of that kind, else 0. ``color``:
-difference of mean colours (CIELAB / 50, at most 1). ``coplanar_color``: the same where the patches lie in one plane.
-``step``: offset of one patch from the other's plane (cm) where their normals agree. ``narrow``: how short the boundary
-is for patches of this size, 0..1."""
+FEATURES = (
+    "bias",
+    "concave",
+    "convex",
+    "hollow",
+    "filled",
+    "color",
+    "color_flat",
+    "color_convex",
+    "color_concave",
+    "step",
+    "narrow",
+)
+"""``concave``, ``convex``: angle between the normals in radians where the crease is of that kind, else 0. ``hollow``,
+``filled``: how far the straight line between the centres runs outside or inside the measured surface (units of the
+truncation). ``color``: difference of mean colours (CIELAB / 50, at most 1); ``color_flat``, ``color_convex``,
+``color_concave``: the same where the patches lie in one plane, on a convex or on a concave crease. ``step``: offset of
+one patch from the other's plane (cm) where their normals agree. ``narrow``: how short the boundary is for patches of
+this size, 0..1."""
 
 
-def build_graph(patches: Patches, neighbours: NDArray[np.int32]) -> PatchGraph:
-    """The graph of touching patches; ``neighbours`` (M, 26) of the points that the patches were grown from."""
+def build_graph(patches: Patches, neighbours: NDArray[np.int32], distance: SignedDistance) -> PatchGraph:
+    """The graph of touching patches; ``neighbours`` (M, 26) of the points that the patches were grown from;
+    ``distance`` gives the signed distance to the surface at points in the patches' frame."""
     pairs, links = _boundaries(patches.label, neighbours, len(patches.sizes))
-    return PatchGraph(pairs, links, _features(patches, pairs, links))
+    return PatchGraph(pairs, links, _features(patches, pairs, links, distance))
 
 
 def _boundaries(
@@ -66,7 +85,9 @@ def _boundary_keys(label, neighbours, count):  # type: ignore[no-untyped-def]
     return out[:n].copy()
 
 
-def _features(patches: Patches, pairs: NDArray[np.int64], links: NDArray[np.int64]) -> NDArray[np.float64]:
+def _features(
+    patches: Patches, pairs: NDArray[np.int64], links: NDArray[np.int64], distance: SignedDistance
+) -> NDArray[np.float64]:
     a, b = pairs[:, 0], pairs[:, 1]
     na, nb = patches.normals[a], patches.normals[b]
     d = patches.centres[b] - patches.centres[a]
@@ -76,18 +97,27 @@ def _features(patches: Patches, pairs: NDArray[np.int64], links: NDArray[np.int6
     spread = np.sum((nb - na) * d, axis=1) / length
     concave = np.where(spread < 0, angle, 0.0)
     convex = np.where(spread >= 0, angle, 0.0)
+    between = np.stack([distance(patches.centres[a] + t * d) for t in (0.3, 0.5, 0.7)])
+    hollow = np.clip(between, 0.0, 1.0).mean(axis=0)
+    filled = np.clip(-between, 0.0, 1.0).mean(axis=0)
     weights = np.array([0.5, 1.0, 1.0])
     color = np.minimum(np.linalg.norm((patches.lab[a] - patches.lab[b]) * weights, axis=1) / 50.0, 1.0)
     offset = np.minimum(np.abs(np.sum(na * d, axis=1)), np.abs(np.sum(nb * d, axis=1)))
     agree = angle < np.deg2rad(25.0)
     step = np.where(agree, np.minimum(100.0 * offset, 1.0), 0.0)
-    coplanar = agree & (offset < 0.0025)
+    flat = agree & (offset < 0.0025)
     boundary = links / np.sqrt(np.maximum(np.minimum(patches.sizes[a], patches.sizes[b]), 1))
     narrow = np.clip(1.0 - boundary / 3.0, 0.0, 1.0)
-    return np.column_stack([np.ones(len(pairs)), concave, convex, color, np.where(coplanar, color, 0.0), step, narrow])
+    creased = angle > 0.3
+    return np.column_stack(
+        [
+            np.ones(len(pairs)), concave, convex, hollow, filled, color, np.where(flat, color, 0.0),
+            np.where(creased & (convex > 0), color, 0.0), np.where(creased & (concave > 0), color, 0.0), step, narrow,
+        ]
+    )  # fmt: skip
 
 
-DEFAULT_WEIGHTS = np.array([2.2, -5.0, -0.4, -3.0, 0.5, -3.0, -1.0])
+DEFAULT_WEIGHTS = np.array([4.3, -1.48, -0.16, -1.78, 1.17, -4.31, 1.35, 0.52, -2.65, -2.76, -0.6])
 """Log-odds of "same item" per feature (logistic regression on labelled captures; see docs/perception.md)."""
 
 

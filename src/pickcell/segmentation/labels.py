@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ def label_image(view: DepthView, volume: TsdfVolume, surface: Surface, labels: N
     cell_label = np.full(surface.index.shape, -1, np.int32)
     if len(labels):
         cell_label[tuple(surface.cells.T)] = labels
-    return _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, cell_label)
+    painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, cell_label)
+    # depth noise throws single pixels off the surface: they take the label around them
+    return np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16)
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,7 @@ from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell.segmentation.agglomerate import agglomerate
 from pickcell.segmentation.config import SegmentationConfig
 from pickcell.segmentation.foreground import foreground, to_lab
-from pickcell.segmentation.graph import PatchGraph, build_graph, log_odds
+from pickcell.segmentation.graph import FEATURES, PatchGraph, build_graph, log_odds
 from pickcell.segmentation.supervoxels import Patches, grow_patches, neighbours_of, smooth_normals
 
 
@@ -41,7 +41,8 @@ class GeometricSegmenter:
 
     def __init__(self, cell: CellConfig, config: SegmentationConfig | None = None) -> None:
         self._tote = cell.totes["source"]
-        self._X_tote_base = inverse(cell.X_base_tote("source"))
+        self._X_base_tote = cell.X_base_tote("source")
+        self._X_tote_base = inverse(self._X_base_tote)
         self.config = config or SegmentationConfig()
 
     def segment(self, fused: FusedScene, max_diameter_m: float) -> NDArray[np.int32]:
@@ -72,7 +73,11 @@ class GeometricSegmenter:
         neighbours = neighbours_of(cells)
         smooth = smooth_normals(np.ascontiguousarray(normals[rows], dtype=np.float64), neighbours, 2)
         patches = grow_patches(points[rows], smooth, lab[rows], cells, neighbours, self.config, voxel)
-        return PatchScene(rows, patches, build_graph(patches, neighbours))
+
+        def distance(at: NDArray[np.float64]) -> NDArray[np.float64]:
+            return fused.volume.distance(transform_points(self._X_base_tote, at))
+
+        return PatchScene(rows, patches, build_graph(patches, neighbours, distance))
 
 
 def _no_patches() -> Patches:
@@ -81,7 +86,7 @@ def _no_patches() -> Patches:
 
 
 def _no_graph() -> PatchGraph:
-    return PatchGraph(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, 1)))
+    return PatchGraph(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES))))
 
 
 def _absorb_fragments(
