@@ -1,0 +1,1 @@
+"""Node ``pick_task``: runs picks and orders over the stage nodes and drivers, and answers operators."""

@@ -1,0 +1,125 @@
+"""Topics for screens and hosts: ``pick/state``, ``stats``, ``alerts``."""
+
+from __future__ import annotations
+
+import threading
+
+from pickcell_conversions.outcomes import code_msg, named_values_to_msg, outcome_to_msg
+from pickcell_interfaces.msg import Alert, CellStats, LedgerCount, PickState
+from pickcell_interfaces.msg import Job as JobMsg
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from pickcell.outcome import Code
+from pickcell.task.ledger import Ledger, Place
+from pickcell_task.desk import CellState, Desk, Ticket
+from pickcell_task.node_watch import NodeWatch
+from pickcell_task.statistics import CellStatistics
+
+
+def latched(depth: int) -> QoSProfile:
+    return QoSProfile(depth=depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def job_msg(ticket: Ticket) -> JobMsg:
+    """A ticket as a message."""
+    if ticket.done:
+        state = JobMsg.DONE
+    elif ticket.cancelling:
+        state = JobMsg.CANCELLING
+    else:
+        state = JobMsg.RUNNING if ticket.running else JobMsg.QUEUED
+    msg = JobMsg(job_id=ticket.job_id, kind=ticket.kind.value, state=state, subject=ticket.subject)
+    msg.items_total = len(ticket.jobs)
+    msg.items_done = len(ticket.reports)
+    if ticket.done and ticket.jobs:
+        msg.outcome = outcome_to_msg(ticket.outcome)
+    return msg
+
+
+class Board:
+    """Publishes what the desk, the ledger and the node watch know."""
+
+    def __init__(self, node: Node, desk: Desk, ledger: Ledger, watch: NodeWatch, statistics: CellStatistics) -> None:
+        self._node = node
+        self._desk = desk
+        self._ledger = ledger
+        self._watch = watch
+        self._statistics = statistics
+        self._waiting_for = ""
+        self._alert = ""
+        self._lock = threading.Lock()
+        self._state = node.create_publisher(PickState, "pick/state", latched(1))
+        self._stats = node.create_publisher(CellStats, "stats", latched(1))
+        self._alerts = node.create_publisher(Alert, "alerts", latched(10))
+        # A steady clock: the board must also say so when cell time stands still.
+        node.create_timer(1.0, self.publish_stats, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        desk.listen(self._on_change)
+        self.publish_state()
+
+    def say_waiting(self, text: str) -> None:
+        """What the running job waits for before it can begin; empty: nothing any more."""
+        self._waiting_for = text
+        self.publish_state()
+
+    def _on_change(self, ticket: Ticket) -> None:
+        for report in ticket.reports:
+            self._statistics.add(report)
+        self.publish_state()
+        with self._lock:
+            needed, before = self._desk.person_needed, self._alert
+            self._alert = needed
+        if needed != before:
+            self._publish_alert(ticket, needed or before, cleared=not needed)
+
+    def _publish_alert(self, ticket: Ticket, text: str, cleared: bool) -> None:
+        alert = Alert(stamp=self._node.get_clock().now().to_msg(), job_id=ticket.job_id, cleared=cleared)
+        code = ticket.outcome.code if ticket.reports and not ticket.outcome.ok else Code.NEEDS_RESET
+        failed = next((r for r in ticket.reports if r.text == text), None)
+        alert.outcome = code_msg(failed.code if failed is not None else code, text)
+        self._alerts.publish(alert)
+
+    def publish_state(self) -> None:
+        running = self._desk.running() or self._desk.last_ended()
+        msg = PickState(stamp=self._node.get_clock().now().to_msg(), state=self._desk.state.value)
+        if running is not None:
+            msg.job = job_msg(running)
+            msg.progress = running.progress
+            current = running.current
+            if current is not None:
+                msg.sku = current.request.sku
+                msg.stage = current.progress.stage.value if current.progress is not None else ""
+        msg.sentence = self._sentence(running)
+        msg.queue = [job_msg(ticket) for ticket in self._desk.waiting()]
+        self._state.publish(msg)
+
+    def _sentence(self, ticket: Ticket | None) -> str:
+        state = self._desk.state
+        if state is CellState.NEEDS_RESET:
+            return f"Waits for a person: {self._desk.person_needed}"
+        if state is CellState.PAUSED:
+            return "Paused: call resume."
+        if self._waiting_for:
+            return f"Waits: {self._waiting_for}"
+        if ticket is None:
+            return "Waits for a job."
+        current = ticket.current
+        if current is not None and current.progress is not None:
+            return f"{current.progress.text} ({current.request.sku}, attempt {current.progress.attempt})."
+        return ticket.outcome.text if ticket.done else "Begins."
+
+    def publish_stats(self) -> None:
+        statistics = self._statistics
+        msg = CellStats(stamp=self._node.get_clock().now().to_msg())
+        msg.delivered, msg.failed, msg.uph = statistics.delivered, statistics.failed, statistics.uph
+        msg.failures = named_values_to_msg(statistics.failures)
+        msg.stage_median = named_values_to_msg(statistics.stage_medians())
+        msg.ledger = [
+            LedgerCount(sku=sku, place=place.value, count=count)
+            for place in Place
+            for sku, count in self._ledger.counts(place).items()
+        ]
+        msg.nodes = self._watch.health()
+        msg.cameras = self._watch.cameras()
+        self._stats.publish(msg)

@@ -1,0 +1,74 @@
+"""The whole cell over ROS, as the task receives it: drivers and stage nodes behind the core's ports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pickcell_drivers.arm import RosArm
+from pickcell_drivers.clock import RosClock
+from pickcell_drivers.hand import RosHand
+from pickcell_drivers.readings import RobotReadings
+from rclpy.node import Node
+
+from pickcell.cell import CellConfig
+from pickcell.outcome import Code, Outcome
+from pickcell_task.node_watch import NodeWatch
+from pickcell_task.stage_ports import CallLimits, RosGrasp, RosMotion, RosScene, StageCaller
+
+STAGE_NODES = ("scene", "grasp_selector", "motion_planner")
+
+
+class RosCell:
+    """:class:`pickcell.ports.CellPorts`."""
+
+    def __init__(
+        self,
+        node: Node,
+        cell: CellConfig,
+        limits: CallLimits,
+        heartbeat_max_age_s: float,
+        cancelled: Callable[[], Outcome[None]],
+    ) -> None:
+        """``cancelled``: a failure while the running job is to end, :meth:`Dispatcher.interrupted`."""
+        self._cancelled = cancelled
+        self.clock = RosClock(node)
+        self.sensors = RobotReadings(node, cell, self.clock)
+        self.arm = RosArm(node, cell, self.sensors, self.clock)
+        self.hand = RosHand(node, cell, self.sensors, self.clock)
+        self.watch = NodeWatch(node, STAGE_NODES, heartbeat_max_age_s)
+        self.deadline_s: float | None = None
+        """Cell time at which the running job ends with TIMEOUT."""
+        caller = StageCaller(node, self.interrupted, limits)
+        self.scene = RosScene(caller)
+        self.grasp = RosGrasp(caller)
+        self.motion = RosMotion(caller, self.sensors)
+
+    def interrupted(self) -> Outcome[None]:
+        """CANCELLED, TIMEOUT or NODE_LOST when the pick must not go on. Cheap: asked at every reading of a motion."""
+        cancelled = self._cancelled()
+        if not cancelled.ok:
+            return cancelled
+        if self.deadline_s is not None and self.clock.now_s() > self.deadline_s:
+            return Outcome.failure(Code.TIMEOUT, "The time given for this pick is over.")
+        return self.watch.lost()
+
+    def wait_ready(self, timeout_s: float, say: Callable[[str], None]) -> Outcome[None]:
+        """Wait up to ``timeout_s`` of wall time until all stage nodes and drivers are there; ``say`` what is missing."""
+        end = time.monotonic() + timeout_s
+        said = ""
+        while True:
+            faults = self.watch.faults()
+            reading = self.sensors.reading()
+            missing = " ".join([*faults, *([] if reading.ok else [reading.text])])
+            if not missing:
+                self.watch.begin()
+                return Outcome.success(None)
+            if not (stopped := self._cancelled()).ok:
+                return stopped
+            if time.monotonic() >= end:
+                return Outcome.failure(Code.NODE_LOST, missing)
+            if missing != said:
+                said = missing
+                say(missing)
+            time.sleep(0.05)

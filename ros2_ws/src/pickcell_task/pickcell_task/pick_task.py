@@ -1,0 +1,157 @@
+"""Node ``pick_task``: runs the core's pick over the stage nodes and drivers. One worker thread picks, the executor answers.
+
+Services, actions and topics: see docs/interfaces.md; parameters: config/pick_task.param.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from rclpy.node import Node
+
+from pickcell.catalogue import load_catalogue
+from pickcell.cell import CellConfig, load_cell
+from pickcell.outcome import Code, Outcome
+from pickcell.task.dispatcher import Dispatcher
+from pickcell.task.ledger import Ledger
+from pickcell.task.pick import PickTask, TaskConfig
+from pickcell.task.record import PickReport
+from pickcell.task.request import PickRequest
+from pickcell.task.stages import Progress
+from pickcell_task.actions import Actions
+from pickcell_task.board import Board
+from pickcell_task.cell_ports import RosCell
+from pickcell_task.desk import Desk, Ticket
+from pickcell_task.paperwork import Paperwork, unstarted
+from pickcell_task.services import OperatorServices
+from pickcell_task.stage_ports import CallLimits
+from pickcell_task.statistics import CellStatistics
+
+SCENE_KEEPS_S = 3.0
+"""Wall time after which a look at the totes is not trusted any more by the next pick: people reach in."""
+
+
+@dataclass(frozen=True)
+class PickTaskParameters:
+    """See config/pick_task.param.yaml."""
+
+    cell: str
+    catalogue: str
+    state_directory: str
+    observe_timeout_s: float
+    select_timeout_s: float
+    plan_timeout_s: float
+    service_wait_s: float
+    heartbeat_max_age_s: float
+    ready_wait_s: float
+
+    def __post_init__(self) -> None:
+        for name in ("observe_timeout_s", "select_timeout_s", "plan_timeout_s", "service_wait_s", "heartbeat_max_age_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+
+
+def state_directory(text: str) -> Path:
+    """Relative paths are below the repository when the environment names it."""
+    return Path(os.environ.get("PICKCELL_ROOT", ".")) / text
+
+
+class PickTaskApp:
+    def __init__(self) -> None:
+        self.node = Node("pick_task")
+        self.parameters = parameters = read_parameters(self.node, PickTaskParameters)
+        cell = load_cell(parameters.cell)
+        catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
+        directory = state_directory(parameters.state_directory)
+        self._ledger = Ledger(directory / "ledger.sqlite")
+        self._paperwork = Paperwork(directory / "reports", cell.name)
+        self._dispatcher = Dispatcher(self._pick, self._changed)
+        limits = CallLimits(
+            parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
+        )
+        self._cell = RosCell(self.node, cell, limits, parameters.heartbeat_max_age_s, self._dispatcher.interrupted)
+        self._task = PickTask(self._cell, catalogue, self._ledger, _config(cell), self._paperwork.directory)
+        self._desk = Desk(self._dispatcher, catalogue)
+        self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end
+        self._board = Board(self.node, self._desk, self._ledger, self._cell.watch, CellStatistics())
+        self._actions = Actions(self.node, self._desk)
+        self._services = OperatorServices(
+            self.node, self._desk, self._task, self._ledger, self._cell.sensors, self._paperwork
+        )
+        self._ended_at = 0.0
+        self._recover()
+        self._dispatcher.start()
+
+    def _recover(self) -> None:
+        """After a crash: what was in the hand needs a person, and no job begins before one has looked."""
+        recovered = self._ledger.recover()
+        if not recovered.ok:
+            self._desk.ask_person(recovered.text)
+            return
+        for note in recovered.unwrap():
+            self.node.get_logger().warning(note)
+        in_hand = [note for note in recovered.unwrap() if note.startswith("Item ")]
+        if in_hand:
+            self._desk.ask_person(" ".join(in_hand))
+
+    def close(self) -> None:
+        """The arm first, then everything else."""
+        self._cell.arm.stop()
+        self._dispatcher.close(timeout_s=1.0)
+        self._actions.close()
+        self._ledger.close()
+
+    # --- on the worker's thread --------------------------------------------------------------------------------------
+
+    def _changed(self, job: object) -> None:
+        self._desk.changed(job)  # type: ignore[arg-type]
+
+    def _pick(self, request: PickRequest, progress: Callable[[Progress], None]) -> PickReport:
+        """Run one piece. Never raises: whatever goes wrong is in the report."""
+        ticket = self._desk.ticket_of(request.job_id)
+        try:
+            report = self._pick_when_ready(request, progress, ticket)
+        except Exception as error:
+            self.node.get_logger().error(traceback.format_exc())
+            self._cell.arm.stop()
+            outcome: Outcome[None] = Outcome.failure(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            report = self._unstarted(ticket, request, outcome)
+        self._cell.deadline_s = None
+        self._ended_at = time.monotonic()
+        said = f"{request.job_id} {request.sku}: {report.code.value} in {report.duration_s:.1f} s. {report.text}"
+        self.node.get_logger().info(said)
+        return report
+
+    def _pick_when_ready(self, request: PickRequest, progress: Callable[[Progress], None], ticket: Ticket) -> PickReport:
+        ready = self._cell.wait_ready(self.parameters.ready_wait_s, self._board.say_waiting)
+        self._board.say_waiting("")
+        if not ready.ok:
+            return self._unstarted(ticket, request, ready)
+        if ticket.timeout_s > 0:
+            self._cell.deadline_s = self._cell.clock.now_s() + ticket.timeout_s
+        if time.monotonic() - self._ended_at > SCENE_KEEPS_S:
+            self._task.scene_is_fresh = False
+        return self._task.run(request, progress)
+
+    def _unstarted(self, ticket: Ticket, request: PickRequest, outcome: Outcome[None]) -> PickReport:
+        now_s = self._cell.clock.now_s()
+        return unstarted(ticket.job_id, request.job_id, request.sku, request.line, outcome, now_s)
+
+
+def _config(cell: CellConfig) -> TaskConfig:
+    return TaskConfig(payload_max_kg=cell.hand.payload_max_kg, opening_max_m=cell.hand.opening_max_m)
+
+
+def main() -> None:
+    raise SystemExit(run("pick_task", PickTaskApp))
+
+
+if __name__ == "__main__":
+    main()
