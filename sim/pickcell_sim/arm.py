@@ -27,6 +27,8 @@ EXTERNAL_TORQUE_MAX_NM = 40.0
 EXTERNAL_TORQUE_STEPS = 5
 """Protective stop: external torque over this share of a joint's rated effort, at most the given torque, for n steps."""
 
+YIELD_RAD_PER_S = 0.1
+
 
 class ArmState(str, Enum):
     """What has become of the newest goal."""
@@ -156,6 +158,8 @@ class ArmController:
             self.desired, self.desired_velocity = self._playback.advance(self._step_s)
         else:
             self.desired_velocity = np.zeros(len(self.names))
+            if self.protective_stop:
+                self.desired = self.desired - self._yielding()
         p.setJointMotorControlArray(
             self._robot.body,
             self._indices,
@@ -167,6 +171,13 @@ class ArmController:
             forces=self._effort,
             physicsClientId=self._robot.client,
         )
+
+    def _yielding(self) -> Array:
+        """(n,) rad per step by which a stopped arm gives way to what still presses on it, until half the limit is left."""
+        load = self.external_torque / self._torque_limit
+        if np.abs(load).max() < 0.5:
+            return np.zeros(len(self.names))
+        return YIELD_RAD_PER_S * self._step_s * np.clip(load, -1.0, 1.0)
 
     def observe(self) -> None:
         """Read the joints after a step, and judge the goal and the loads."""

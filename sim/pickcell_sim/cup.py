@@ -280,7 +280,7 @@ class SuctionCup:
             if not self.on:
                 self._let_go("released")
             else:
-                self._let_go("peel" if hold.use[0] >= hold.use[1] else "slip")
+                self._let_go("peel" if hold.use[0] > 1.0 else "slip")
 
     def _let_go(self, why: str) -> None:
         assert self._hold is not None
