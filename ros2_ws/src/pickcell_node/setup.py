@@ -12,7 +12,6 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
-
     zip_safe=False,
     maintainer="pickcell developers",
     maintainer_email="pickcell@example.org",

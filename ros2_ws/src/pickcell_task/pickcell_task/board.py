@@ -13,8 +13,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.outcome import Code
 from pickcell.task.ledger import Ledger, Place
+from pickcell_task.cell_ports import RosCell
 from pickcell_task.desk import CellState, Desk, Ticket
-from pickcell_task.node_watch import NodeWatch
 from pickcell_task.statistics import CellStatistics
 
 
@@ -41,11 +41,11 @@ def job_msg(ticket: Ticket) -> JobMsg:
 class Board:
     """Publishes what the desk, the ledger and the node watch know."""
 
-    def __init__(self, node: Node, desk: Desk, ledger: Ledger, watch: NodeWatch, statistics: CellStatistics) -> None:
+    def __init__(self, node: Node, desk: Desk, ledger: Ledger, cell: RosCell, statistics: CellStatistics) -> None:
         self._node = node
         self._desk = desk
         self._ledger = ledger
-        self._watch = watch
+        self._cell = cell
         self._statistics = statistics
         self._waiting_for = ""
         self._alert = ""
@@ -120,6 +120,6 @@ class Board:
             for place in Place
             for sku, count in self._ledger.counts(place).items()
         ]
-        msg.nodes = self._watch.health()
-        msg.cameras = self._watch.cameras()
+        msg.nodes = self._cell.health()
+        msg.cameras = self._cell.watch.cameras()
         self._stats.publish(msg)

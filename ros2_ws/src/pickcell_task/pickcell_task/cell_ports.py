@@ -9,6 +9,7 @@ from pickcell_drivers.arm import RosArm
 from pickcell_drivers.clock import RosClock
 from pickcell_drivers.hand import RosHand
 from pickcell_drivers.readings import RobotReadings
+from pickcell_interfaces.msg import NodeHealth
 from rclpy.node import Node
 
 from pickcell.cell import CellConfig
@@ -52,6 +53,14 @@ class RosCell:
         if self.deadline_s is not None and self.clock.now_s() > self.deadline_s:
             return Outcome.failure(Code.TIMEOUT, "The time given for this pick is over.")
         return self.watch.lost()
+
+    def health(self) -> list[NodeHealth]:
+        """The stage nodes, and the drivers of arm and hand as one."""
+        reading = self.sensors.reading()
+        drivers = NodeHealth(node="drivers", alive=reading.ok, heartbeat_age=-1.0, note="" if reading.ok else reading.text)
+        if reading.ok:
+            drivers.heartbeat_age = max(0.0, self.clock.now_s() - reading.unwrap().stamp_s)
+        return [*self.watch.health(), drivers]
 
     def wait_ready(self, timeout_s: float, say: Callable[[str], None]) -> Outcome[None]:
         """Wait up to ``timeout_s`` of wall time until all stage nodes and drivers are there; ``say`` what is missing."""

@@ -44,7 +44,8 @@ class PickTaskParameters:
 
     cell: str
     catalogue: str
-    state_directory: str
+    ledger_file: str
+    report_directory: str
     observe_timeout_s: float
     select_timeout_s: float
     plan_timeout_s: float
@@ -58,7 +59,7 @@ class PickTaskParameters:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
 
 
-def state_directory(text: str) -> Path:
+def _below_root(text: str) -> Path:
     """Relative paths are below the repository when the environment names it."""
     return Path(os.environ.get("PICKCELL_ROOT", ".")) / text
 
@@ -69,9 +70,8 @@ class PickTaskApp:
         self.parameters = parameters = read_parameters(self.node, PickTaskParameters)
         cell = load_cell(parameters.cell)
         catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
-        directory = state_directory(parameters.state_directory)
-        self._ledger = Ledger(directory / "ledger.sqlite")
-        self._paperwork = Paperwork(directory / "reports", cell.name)
+        self._ledger = Ledger(_below_root(parameters.ledger_file))
+        self._paperwork = Paperwork(_below_root(parameters.report_directory), cell.name)
         self._dispatcher = Dispatcher(self._pick, self._changed)
         limits = CallLimits(
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
@@ -80,11 +80,10 @@ class PickTaskApp:
         self._task = PickTask(self._cell, catalogue, self._ledger, _config(cell), self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
         self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end
-        self._board = Board(self.node, self._desk, self._ledger, self._cell.watch, CellStatistics())
+        self._board = Board(self.node, self._desk, self._ledger, self._cell, CellStatistics())
         self._actions = Actions(self.node, self._desk)
-        self._services = OperatorServices(
-            self.node, self._desk, self._task, self._ledger, self._cell.sensors, self._paperwork
-        )
+        cell_services = (self._task, self._ledger, self._cell.sensors, self._paperwork)
+        self._services = OperatorServices(self.node, self._desk, *cell_services)
         self._ended_at = 0.0
         self._recover()
         self._dispatcher.start()
