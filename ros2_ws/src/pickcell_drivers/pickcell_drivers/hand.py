@@ -34,10 +34,6 @@ class HandLimits:
     """Wall time for the gripper to accept, and for the vacuum's valve to answer."""
     jaw_s: float = 4.0
     """Cell time for a jaw motion."""
-    slide_s: float = 1.0
-    """Cell time for the cup's slide to travel; it may be held back by a surface, so this is no failure."""
-    slide_speed_mps: float = 0.005
-    """A slower slide stands still."""
 
 
 class RosHand:
@@ -62,11 +58,17 @@ class RosHand:
         """Move the jaw to ``width_m`` with at most ``force_n`` per pad; ends when there, or stalled on something.
 
         Widths beyond the hand's range are clipped to it, forces to the hand's largest. NODE_LOST when the gripper does not
-        answer, MOTION_ABORTED when it gives up. Raises ValueError for a value that is not finite, or a force <= 0.
+        answer, TIMEOUT when it does not come to rest, ESTOP, MOTION_ABORTED when it gives up. Raises ValueError for a value
+        that is not finite, or a force <= 0.
         """
         if not (np.isfinite(width_m) and np.isfinite(force_n) and force_n > 0):
             raise ValueError(f"set_jaw needs a finite width and a positive force, got {width_m} m, {force_n} N")
         width = float(np.clip(width_m, 0.0, self._hand.opening_max_m))
+        before = self._readings.reading()
+        if not before.ok:
+            return before.failed_as()
+        if before.unwrap().estop:
+            return Outcome.failure(Code.ESTOP)
         self._readings.jaw_commanded(width, busy=True)
         try:
             return self._move_jaw(width, min(float(force_n), self._hand.pinch_force_max_n))
@@ -92,9 +94,12 @@ class RosHand:
             alive = self._readings.reading()
             if not alive.ok:
                 return alive.failed_as()
+            if alive.unwrap().estop:
+                handle.cancel_goal_async()
+                return Outcome.failure(Code.ESTOP)
             if deadline.passed():
                 handle.cancel_goal_async()
-                return Outcome.failure(Code.MOTION_ABORTED, f"The jaw did not finish within {self.limits.jaw_s:.1f} s.")
+                return Outcome.failure(Code.TIMEOUT, f"The jaw still moves {self.limits.jaw_s:.0f} s after its command.")
         answer = result.result().result
         if not (answer.reached_goal or answer.stalled):
             return Outcome.failure(Code.MOTION_ABORTED, "The gripper gave up before it was there or stalled.")
@@ -116,35 +121,14 @@ class RosHand:
                 return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, jaw.moving, stalled))
 
     def set_vacuum(self, on: bool) -> Outcome[None]:
-        """Switch the vacuum; returns when the cup's slide has come to rest (extended, held back, or retracted)."""
+        """Switch the vacuum; the cup's slide extends with it and retracts after it, while this returns at once.
+
+        NODE_LOST when the valve does not answer, BUSY when the hand refuses (the text says why).
+        """
         response = call_service(self._vacuum, SetBool.Request(data=bool(on)), self.limits.answer_s)
         if response is None:
             return Outcome.failure(Code.NODE_LOST, f"{VACUUM_SERVICE} did not answer.")
         if not response.success:
-            return Outcome.failure(Code.INTERNAL_ERROR, f"{VACUUM_SERVICE} refused: {response.message}")
+            return Outcome.failure(Code.BUSY, f"{response.message}.")
         self._readings.vacuum_commanded(bool(on))
-        return self._wait_slide(on)
-
-    def _wait_slide(self, on: bool) -> Outcome[None]:
-        target = self._hand.cup_stroke_m if on else 0.0
-        deadline = Deadline(self._clock, self.limits.slide_s)
-        sequence, resting, stamp = -1, 0, -np.inf
-        while not deadline.passed():
-            sequence = self._readings.wait(sequence, 0.1)
-            outcome = self._readings.reading()
-            if not outcome.ok:
-                return outcome.failed_as()
-            joints = outcome.unwrap().joints
-            if self._hand.cup_joint not in joints.names:
-                return Outcome.success(None)  # this hand's slide has no sensor: nothing to wait for
-            if joints.stamp_s <= stamp:
-                continue
-            stamp = joints.stamp_s
-            i = joints.names.index(self._hand.cup_joint)
-            there = abs(joints.positions[i] - target) < 0.05 * self._hand.cup_stroke_m
-            slow = abs(np.nan_to_num(joints.velocities[i])) < self.limits.slide_speed_mps
-            # It takes a few readings to get going: rest counts once it is there, or has been still for a while.
-            resting = resting + 1 if slow else 0
-            if slow and (there or resting >= 15):
-                return Outcome.success(None)
         return Outcome.success(None)

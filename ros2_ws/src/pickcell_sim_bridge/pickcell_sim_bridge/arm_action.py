@@ -13,14 +13,14 @@ from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from numpy.typing import NDArray
 from pickcell_conversions.drivers import MessageError, duration_msg, seconds, time_msg, trajectory_from_msg
+from pickcell_sim.arm import ArmState, GoalRejectedError
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from pickcell.values import JointTrajectory
-from pickcell_sim.arm import ArmState, GoalRejectedError
-from pickcell_sim.driver import SimDriver
+from pickcell_sim_bridge.controls import Bridge
 from pickcell_sim_bridge.goal_slot import GoalSlot, RunningGoal
 
 ACTION = "/arm_controller/follow_joint_trajectory"
@@ -81,10 +81,10 @@ class _Motion:
 class ArmAction:
     """The action server. ``tick`` after each stretch of simulated time."""
 
-    def __init__(self, node: Node, driver: SimDriver) -> None:
+    def __init__(self, node: Node, bridge: Bridge) -> None:
         self._node = node
-        self._driver = driver
-        self._joints = driver.cell.arm.joints
+        self._bridge = bridge
+        self._joints = bridge.driver.cell.arm.joints
         self._slot = GoalSlot(
             lambda: Result(error_code=Result.INVALID_GOAL, error_string="replaced by a newer goal, as in ros2_control")
         )
@@ -99,13 +99,8 @@ class ArmAction:
             result_timeout=60,
         )
 
-    @property
-    def busy(self) -> bool:
-        return self._slot.current is not None
-
-    def use(self, driver: SimDriver) -> None:
+    def reset(self) -> None:
         """The world was set up anew: a goal that was running in the old one ends."""
-        self._driver = driver
         goal = self._slot.current
         if goal is not None:
             self._end(goal, Result(error_code=Result.INVALID_GOAL, error_string="the scene was reset"), ArmState.ABORTED)
@@ -131,23 +126,24 @@ class ArmAction:
     def _elapsed_s(self, request: FollowJointTrajectory.Goal) -> float:
         """How far into the trajectory the arm should be now. A zero stamp means: starts on receipt."""
         stamp_s = seconds(request.trajectory.header.stamp)
-        return 0.0 if stamp_s == 0.0 else self._driver.now_s - stamp_s
+        return 0.0 if stamp_s == 0.0 else self._bridge.driver.now_s - stamp_s
 
     def _start(self, handle: ServerGoalHandle) -> None:
         goal = self._slot.take(handle)
+        self._bridge.wake()
         request = handle.request
         trajectory = trajectory_from_msg(request.trajectory)
         elapsed_s = max(0.0, self._elapsed_s(request))
         try:
-            number = self._driver.follow(trajectory, elapsed_s)
+            number = self._bridge.driver.follow(trajectory, elapsed_s)
         except GoalRejectedError as error:
-            self._driver.stop()  # the goal this one was to replace has ended: nobody follows its motion any more
+            self._bridge.driver.stop()  # the goal this one was to replace has ended: nobody follows its motion any more
             self._end(goal, Result(error_code=Result.INVALID_GOAL, error_string=str(error)), ArmState.ABORTED)
             return
         goal.data = _Motion(
             number=number,
             trajectory=trajectory,
-            start_s=self._driver.now_s - elapsed_s,
+            start_s=self._bridge.driver.now_s - elapsed_s,
             path=tolerances(request.path_tolerance, self._joints),
             goal=tolerances(request.goal_tolerance, self._joints),
             goal_time_s=max(0.0, seconds(request.goal_time_tolerance)),
@@ -161,8 +157,8 @@ class ArmAction:
         motion: _Motion = goal.data
         if goal.handle.is_cancel_requested and not goal.cancel_passed_on:
             goal.cancel_passed_on = True
-            self._driver.stop()
-        status = self._driver.arm_status
+            self._bridge.driver.stop()
+        status = self._bridge.driver.arm_status
         if not status.done:
             self._watch(motion)
             self._feedback(goal.handle, motion)
@@ -175,7 +171,7 @@ class ArmAction:
             desired, actual, velocity, desired_velocity = self._state(motion)
             if text := violation(motion.path, actual - desired, velocity - desired_velocity, self._joints):
                 motion.fault = (Result.PATH_TOLERANCE_VIOLATED, text)
-                self._driver.stop()
+                self._bridge.driver.stop()
 
     def _judge(self, goal: RunningGoal, motion: _Motion, state: ArmState, text: str) -> None:
         """The controller is done with the goal: translate how."""
@@ -196,7 +192,7 @@ class ArmAction:
         if not text:
             self._end(goal, Result(error_code=Result.SUCCESSFUL), ArmState.SUCCEEDED)
             return
-        now_s = self._driver.now_s
+        now_s = self._bridge.driver.now_s
         motion.settling_since_s = motion.settling_since_s or now_s
         if now_s - motion.settling_since_s >= motion.goal_time_s:
             self._end(goal, Result(error_code=Result.GOAL_TOLERANCE_VIOLATED, error_string=text), ArmState.ABORTED)
@@ -210,13 +206,13 @@ class ArmAction:
 
     def _state(self, motion: _Motion) -> tuple[NDArray[np.float64], ...]:
         """Desired and actual position, actual and desired velocity, in the arm's joint order."""
-        joints = self._driver.joint_states()
+        joints = self._bridge.driver.joint_states()
         index = [joints.names.index(name) for name in self._joints]
-        desired, desired_velocity = self._driver.arm_setpoint
+        desired, desired_velocity = self._bridge.driver.arm_setpoint
         return desired, joints.positions[index], joints.velocities[index], desired_velocity
 
     def _feedback(self, handle: ServerGoalHandle, motion: _Motion) -> None:
-        now_s = self._driver.now_s
+        now_s = self._bridge.driver.now_s
         if now_s - motion.feedback_s < 1.0 / FEEDBACK_HZ:
             return
         motion.feedback_s = now_s

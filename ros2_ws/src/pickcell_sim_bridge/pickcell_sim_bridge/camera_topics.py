@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pickcell_conversions.drivers import DEPTH_ENCODINGS, camera_info_to_msg, color_to_msg, depth_to_msg
+from pickcell_sim.cameras import CameraFault
+from pickcell_sim.driver import SimDriver
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from pickcell.cell import CellConfig
-from pickcell.values import RgbdFrame
-from pickcell_sim.driver import SimDriver
+from pickcell.values import CameraModel, RgbdFrame
 from pickcell_sim_bridge.pacing import Schedule
 
 QOS = QoSProfile(depth=2)
@@ -64,16 +65,26 @@ class CameraTopics:
         """Take and publish the frames that are due now and wanted."""
         now_s = driver.now_s
         for name, topics in self._topics.items():
-            if topics.schedule.due(now_s) and topics.wanted:
+            if not topics.schedule.due(now_s):
+                continue
+            if topics.wanted:
                 frame = driver.capture(name)
                 if frame is not None:
                     self._publish(topics, frame)
+            elif driver.cameras is not None and CameraFault.SILENT not in driver.cameras.faults(name):
+                # As a real driver: the camera is there even if nobody looks, and drawing nothing costs nothing.
+                self._publish_info(topics, driver.cell.camera(name).model, now_s)
 
     def _publish(self, topics: _Topics, frame: RgbdFrame) -> None:
         frame_id = frame.camera.frame_id
-        info = camera_info_to_msg(frame.camera, frame.stamp_s)
-        for publisher in topics.infos:
-            publisher.publish(info)
+        self._publish_info(topics, frame.camera, frame.stamp_s)
         topics.color.publish(color_to_msg(frame.color, frame.stamp_s, frame_id))
         topics.depth.publish(depth_to_msg(frame.depth_m, frame.stamp_s, frame_id, self._encoding))
         self.published += 1
+
+    def _publish_info(self, topics: _Topics, model: CameraModel, stamp_s: float) -> None:
+        listened = [publisher for publisher in topics.infos if publisher.get_subscription_count() > 0]
+        if listened:
+            info = camera_info_to_msg(model, stamp_s)
+            for publisher in listened:
+                publisher.publish(info)

@@ -16,7 +16,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from pickcell_sim.driver import SimDriver
+from pickcell_sim_bridge.controls import Bridge
 from pickcell_sim_bridge.goal_slot import GoalSlot
 
 ACTION = "/gripper_controller/gripper_cmd"
@@ -29,12 +29,12 @@ Result = ParallelGripperCommand.Result
 class GripperAction:
     """The action server. ``tick`` after each stretch of simulated time."""
 
-    def __init__(self, node: Node, driver: SimDriver) -> None:
+    def __init__(self, node: Node, bridge: Bridge) -> None:
         self._node = node
-        self._driver = driver
-        self._joint = driver.cell.hand.jaw_joints[0]
-        self._opening_max_m = driver.cell.hand.opening_max_m
-        self._force_max_n = driver.cell.hand.pinch_force_max_n
+        self._bridge = bridge
+        self._joint = bridge.driver.cell.hand.jaw_joints[0]
+        self._opening_max_m = bridge.driver.cell.hand.opening_max_m
+        self._force_max_n = bridge.driver.cell.hand.pinch_force_max_n
         self._started_s = 0.0
         self._feedback_s = 0.0
         self._slot = GoalSlot(self._result)
@@ -49,13 +49,8 @@ class GripperAction:
             result_timeout=60,
         )
 
-    @property
-    def busy(self) -> bool:
-        return self._slot.current is not None
-
-    def use(self, driver: SimDriver) -> None:
+    def reset(self) -> None:
         """The world was set up anew: a goal that was running in the old one ends."""
-        self._driver = driver
         goal = self._slot.current
         if goal is not None:
             self._slot.release(goal)
@@ -78,11 +73,12 @@ class GripperAction:
 
     def _start(self, handle: ServerGoalHandle) -> None:
         self._slot.take(handle)
+        self._bridge.wake()
         command = handle.request.command
         width = min(max(2.0 * command.position[0], 0.0), self._opening_max_m)
         force = command.effort[0] if len(command.effort) else self._force_max_n
-        self._started_s = self._driver.now_s
-        self._driver.move_jaw(width, min(float(force), self._force_max_n))
+        self._started_s = self._bridge.driver.now_s
+        self._bridge.driver.move_jaw(width, min(float(force), self._force_max_n))
 
     def tick(self) -> None:
         """End the goal when the jaw is there, stalled, or the goal was cancelled."""
@@ -90,13 +86,13 @@ class GripperAction:
         if goal is None:
             return
         if goal.handle.is_cancel_requested:
-            jaw = self._driver.jaw_state()
-            self._driver.move_jaw(jaw.width_m, self._force_max_n)  # hold where it is
+            jaw = self._bridge.driver.jaw_state()
+            self._bridge.driver.move_jaw(jaw.width_m, self._force_max_n)  # hold where it is
             self._slot.release(goal)
             goal.cancel(self._result())
             return
-        now_s = self._driver.now_s
-        jaw = self._driver.jaw_state()
+        now_s = self._bridge.driver.now_s
+        jaw = self._bridge.driver.jaw_state()
         if not jaw.moving and now_s - self._started_s > MIN_RUN_S:
             self._slot.release(goal)
             goal.succeed(self._result(reached=not jaw.stalled, stalled=jaw.stalled))
@@ -108,7 +104,7 @@ class GripperAction:
         return Result(state=self._joint_state(), stalled=stalled, reached_goal=reached)
 
     def _joint_state(self) -> JointState:
-        jaw = self._driver.jaw_state()
+        jaw = self._bridge.driver.jaw_state()
         state = JointState(name=[self._joint], position=[0.5 * jaw.width_m], effort=[jaw.force_n])
         state.header.stamp = time_msg(jaw.stamp_s)
         return state
