@@ -8,6 +8,7 @@ service ``/vacuum/set``, ``/diagnostics``; for tests :mod:`controls`.
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ class SimApp:
         self.parameters = read_parameters(self.node, SimParameters)
         self._cell = load_cell(self.parameters.cell)
         self.manifest: dict[str, int] = {}
+        self._stepping = threading.Lock()
+        self._closed = False
         with _interruptible():
             self.driver = self._set_up(first_step=0)
         self._rest = Rest()
@@ -88,7 +91,10 @@ class SimApp:
         )
 
     def close(self) -> None:
-        self.driver.close()
+        """Called from another thread than the one that ticks."""
+        with self._stepping:
+            self._closed = True
+            self.driver.close()
 
     # --- the scene -----------------------------------------------------------------------------------------------------
 
@@ -142,6 +148,11 @@ class SimApp:
             self._timer.reset()
 
     def _tick(self) -> None:
+        with self._stepping:
+            if not self._closed:
+                self._advance()
+
+    def _advance(self) -> None:
         """Let as much simulated time pass as is due, in stretches after each of which everything is published."""
         due_s = self._pacer.due_s(time.monotonic(), self.driver.now_s)
         chunk_s = max(self._pacer.chunk_s, self._period_s * self._pacer.factor) if self._idle else self._pacer.chunk_s
