@@ -46,12 +46,12 @@ def body_poses(chain, q, out):  # type: ignore[no-untyped-def]
     out[0] = chain.offset[0]
     for b in range(1, chain.parent.shape[0]):
         P, X, a = out[chain.parent[b]], chain.offset[b], chain.axis[b]
-        O = out[b]
-        compose(P, X, O)
+        M = out[b]
+        compose(P, X, M)
         value = q[chain.joint[b]]
         if chain.kind[b] == PRISMATIC:
             for i in range(3):
-                O[i, 3] += value * (O[i, 0] * a[0] + O[i, 1] * a[1] + O[i, 2] * a[2])
+                M[i, 3] += value * (M[i, 0] * a[0] + M[i, 1] * a[1] + M[i, 2] * a[2])
         else:
             s, c = np.sin(value), np.cos(value)
             t = 1.0 - c
@@ -60,10 +60,10 @@ def body_poses(chain, q, out):  # type: ignore[no-untyped-def]
             r10, r11, r12 = y * x * t + z * s, c + y * y * t, y * z * t - x * s
             r20, r21, r22 = z * x * t - y * s, z * y * t + x * s, c + z * z * t
             for i in range(3):
-                u, v, w = O[i, 0], O[i, 1], O[i, 2]
-                O[i, 0] = u * r00 + v * r10 + w * r20
-                O[i, 1] = u * r01 + v * r11 + w * r21
-                O[i, 2] = u * r02 + v * r12 + w * r22
+                u, v, w = M[i, 0], M[i, 1], M[i, 2]
+                M[i, 0] = u * r00 + v * r10 + w * r20
+                M[i, 1] = u * r01 + v * r11 + w * r21
+                M[i, 2] = u * r02 + v * r12 + w * r22
 
 
 @njit(cache=True)

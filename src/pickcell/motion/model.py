@@ -1,4 +1,4 @@
-"""The robot as the planner sees it: chain, frames, limits, spheres and the pairs of links that may touch, all from a URDF."""
+"""The robot as the planner sees it: chain, frames, limits, spheres and the links that may not touch, from a URDF."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class RobotModel:
         names: list[str] = []
         for link, shapes in parsed.links.items():
             if shapes:
-                body, X = self.frames[link]
+                _, X = self.frames[link]
                 local = cover_link(shapes)
                 local[:, :3] = transform_points(X, local[:, :3])
                 blocks.append(local)
@@ -198,7 +198,7 @@ class RobotModel:
         self.spheres_local = s._replace(pairs=np.ascontiguousarray(s.pairs[keep]))
 
     def full(self, q: ArrayLike, jaw_opening: float = 0.0, cup_extended: bool = True) -> Array:
-        """Arm positions (..., n) with the hand's joints appended (..., size): each jaw at half the opening, within limits."""
+        """Arm positions (..., n) and the hand's joints (..., size): each jaw at half the opening, within limits."""
         q = np.asarray(q, dtype=float)
         if q.shape[-1:] != (self.n,):
             raise ValueError(f"expected {self.n} joint positions, got shape {q.shape}")
@@ -280,7 +280,7 @@ class RobotModel:
         """(n,) upper estimate of how far (m) one radian of each joint moves any sphere, with an item at ``frame``."""
         extra = 0.0
         if len(spheres.body) > len(self.spheres_local.body):
-            body, local = self.frame(frame)
+            _, local = self.frame(frame)
             first = spheres.start[-2]
             reach = np.linalg.norm(spheres.centre[first:] - local[:, 3], axis=1) + spheres.radius[first:]
             extra = float(reach.max())

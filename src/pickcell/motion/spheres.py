@@ -18,7 +18,7 @@ from pickcell.geometry import inverse, make_pose, transform_points
 from pickcell.motion.urdf import Shape
 
 SLACK_M = 0.004
-BULGE_MIN_M, BULGE_MAX_M, BULGE_SHARE = 0.005, 0.018, 0.15
+BULGE_MIN_M, BULGE_MAX_M, BULGE_SHARE = 0.0035, 0.018, 0.15
 MAX_CANDIDATES, MAX_SAMPLES = 1500, 700
 
 Array = NDArray[np.float64]
@@ -55,8 +55,7 @@ def _surface(mesh: trimesh.Trimesh, low: Array, high: Array) -> Array:
 
 
 def _hull(shape: Shape) -> tuple[Depth, Array, Array, Array]:
-    loaded = trimesh.load(str(shape.mesh), force="mesh")
-    points = np.asarray(loaded.vertices, dtype=float) * np.asarray(shape.size)
+    points = _mesh_points(shape)
     hull = ConvexHull(points)
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     A, b = hull.equations[:, :3], hull.equations[:, 3] + hull.equations[:, :3] @ centre
@@ -65,11 +64,17 @@ def _hull(shape: Shape) -> tuple[Depth, Array, Array, Array]:
     return (lambda p: np.min(-(p @ A.T + b), axis=1)), half, _surface(mesh, -half, half), centre
 
 
+def _mesh_points(shape: Shape) -> Array:
+    """Scaled vertices (N, 3) of a mesh file."""
+    loaded = trimesh.load_mesh(str(shape.mesh))
+    return np.asarray(loaded.vertices) * np.asarray(shape.size)
+
+
 def _mesh_centre(shape: Shape) -> Array:
     """Middle of the bounding box of a mesh in its own frame; primitives are centred."""
     if shape.kind != "mesh":
         return np.zeros(3)
-    points = np.asarray(trimesh.load(str(shape.mesh), force="mesh").vertices, dtype=float) * np.asarray(shape.size)
+    points = _mesh_points(shape)
     return 0.5 * (points.min(axis=0) + points.max(axis=0))
 
 

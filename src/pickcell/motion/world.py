@@ -1,0 +1,184 @@
+"""The collision world of a cell: its furniture, and what a scene adds to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.geometry import Pose, inverse, make_pose
+from pickcell.motion.field import (
+    FIXED_LIMIT_M,
+    SEEN_LIMIT_M,
+    Boxes,
+    World,
+    box_field,
+    distance_transform,
+    fixed_distance,
+)
+from pickcell.values import Scene, VoxelGrid
+
+Array = NDArray[np.float64]
+
+FIXED_RESOLUTION_M = 0.01
+FURNITURE_SKIN_M = 0.004
+"""Seen voxels this close (beyond half a voxel) to furniture are the furniture, seen with the cameras' error."""
+
+
+@dataclass(frozen=True)
+class FurnitureBox:
+    """One solid box of the cell's own furniture."""
+
+    name: str
+    X_base_box: Pose
+    half: Array
+    """(3,) half side lengths, metres."""
+
+
+def tote_boxes(cell: CellConfig) -> tuple[FurnitureBox, ...]:
+    """Walls and floors of all totes as boxes. The floor plate reaches down to the table."""
+    out = []
+    for name, tote in cell.totes.items():
+        X, (lx, ly, lz), w = cell.X_base_tote(name), tote.inner, tote.wall
+        table = -tote.position[2]  # in the tote's frame
+        height = lz - table
+        middle = 0.5 * (lz + table)
+        for side, sign in (("x+", 1.0), ("x-", -1.0)):
+            half = np.array([0.5 * w, 0.5 * ly + w, 0.5 * height])
+            out.append(FurnitureBox(f"{name} wall {side}", X @ make_pose((sign * 0.5 * (lx + w), 0.0, middle)), half))
+        for side, sign in (("y+", 1.0), ("y-", -1.0)):
+            half = np.array([0.5 * lx + w, 0.5 * w, 0.5 * height])
+            out.append(FurnitureBox(f"{name} wall {side}", X @ make_pose((0.0, sign * 0.5 * (ly + w), middle)), half))
+        thick = max(-table, 0.002)
+        half = np.array([0.5 * lx + w, 0.5 * ly + w, 0.5 * thick])
+        out.append(FurnitureBox(f"{name} floor", X @ make_pose((0.0, 0.0, -0.5 * thick)), half))
+    return tuple(out)
+
+
+def empty_world(cell: CellConfig) -> World:
+    """The table and the totes, nothing else."""
+    boxes = tote_boxes(cell)
+    corners = []
+    for box in boxes:
+        reach = np.abs(box.X_base_box[:3, :3]) @ box.half
+        corners += [box.X_base_box[:3, 3] - reach, box.X_base_box[:3, 3] + reach]
+    low = np.min(corners, axis=0) - FIXED_LIMIT_M
+    high = np.max(corners, axis=0) + FIXED_LIMIT_M
+    low[2] = -cell.base_position[2] - 0.05  # below the table there is only the table
+    shape = np.ceil((high - low) / FIXED_RESOLUTION_M).astype(np.int64)
+    packed = Boxes(
+        np.ascontiguousarray([inverse(b.X_base_box)[:3] for b in boxes]), np.ascontiguousarray([b.half for b in boxes])
+    )
+    field = box_field(packed, low, FIXED_RESOLUTION_M, (int(shape[0]), int(shape[1]), int(shape[2])))
+    nothing = np.full((1, 1, 1), SEEN_LIMIT_M, np.float32)
+    return World(field, low, FIXED_RESOLUTION_M, nothing, np.zeros(3), 0.01, -cell.base_position[2])
+
+
+@njit(cache=True)
+def _obstacles(state, origin, resolution, world, skin, totes, sizes, unknown_below):  # type: ignore[no-untyped-def]
+    """Voxels that are obstacles: occupied and not furniture; unknown ones under a seen surface inside a tote, if asked."""
+    nx, ny, nz = state.shape
+    out = np.zeros((nx, ny, nz), np.bool_)
+    for i in range(nx):
+        x = origin[0] + (i + 0.5) * resolution
+        for j in range(ny):
+            y = origin[1] + (j + 0.5) * resolution
+            tote, rim = -1, -1e9
+            for t in range(totes.shape[0]):
+                X = totes[t]
+                u, v = X[0, 0] * x + X[0, 1] * y + X[0, 3], X[1, 0] * x + X[1, 1] * y + X[1, 3]
+                if abs(u) < 0.5 * sizes[t, 0] and abs(v) < 0.5 * sizes[t, 1]:
+                    tote, rim = t, sizes[t, 2] - X[2, 3]
+            covered = False
+            for k in range(nz - 1, -1, -1):
+                z = origin[2] + (k + 0.5) * resolution
+                occupied = state[i, j, k] == 2
+                if occupied and fixed_distance(world, x, y, z) > 0.5 * resolution + skin:
+                    out[i, j, k] = True
+                    covered = True
+                elif unknown_below and tote >= 0 and covered and z < rim and state[i, j, k] == 1:
+                    out[i, j, k] = True
+    return out
+
+
+@njit(cache=True)
+def clear_spheres(mask, origin, resolution, spheres):  # type: ignore[no-untyped-def]
+    """Unset voxels whose centre lies inside one of ``spheres`` (N, 4), in place."""
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for s in range(spheres.shape[0]):
+        r = spheres[s, 3]
+        for a in range(3):
+            low[a] = max(0, int(np.floor((spheres[s, a] - r - origin[a]) / resolution)))
+            high[a] = min(mask.shape[a], int(np.ceil((spheres[s, a] + r - origin[a]) / resolution)) + 1)
+        for i in range(low[0], high[0]):
+            x = origin[0] + (i + 0.5) * resolution - spheres[s, 0]
+            for j in range(low[1], high[1]):
+                y = origin[1] + (j + 0.5) * resolution - spheres[s, 1]
+                for k in range(low[2], high[2]):
+                    z = origin[2] + (k + 0.5) * resolution - spheres[s, 2]
+                    if x * x + y * y + z * z < r * r:
+                        mask[i, j, k] = False
+
+
+def crop(mask: NDArray[np.bool_], pad: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """The set part of ``mask`` with ``pad`` free voxels all around, and the index of its corner in the original."""
+    spans = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        if len(hit) == 0:
+            return np.zeros((1, 1, 1), bool), np.zeros(3, np.int64)
+        spans.append((int(hit[0]), int(hit[-1]) + 1))
+    shape = tuple(b - a + 2 * pad for a, b in spans)
+    out = np.zeros(shape, bool)
+    inner = tuple(slice(pad, pad + b - a) for a, b in spans)
+    out[inner] = mask[tuple(slice(a, b) for a, b in spans)]
+    return out, np.array([a - pad for a, _ in spans], np.int64)
+
+
+class SceneWorlds:
+    """Builds worlds from scenes. Two kinds: the full one for free motion, and one for motions in contact with an item,
+    from which that item is taken out and in which unseen space does not count (the grasp was chosen knowing it)."""
+
+    def __init__(self, cell: CellConfig, unknown_below_surface: bool = True) -> None:
+        self.empty = empty_world(cell)
+        self._unknown = unknown_below_surface
+        self._totes = np.ascontiguousarray([inverse(cell.X_base_tote(name))[:3] for name in cell.totes])
+        self._sizes = np.ascontiguousarray([cell.totes[name].inner for name in cell.totes], dtype=float)
+        self._last: tuple[Scene, dict[tuple[bool, int], tuple[NDArray[np.bool_], World]]] | None = None
+
+    def _mask(self, grid: VoxelGrid, unknown: bool) -> NDArray[np.bool_]:
+        return _obstacles(
+            grid.state, grid.origin, grid.resolution_m, self.empty, FURNITURE_SKIN_M, self._totes, self._sizes, unknown
+        )
+
+    def _world(self, grid: VoxelGrid, mask: NDArray[np.bool_]) -> World:
+        small, corner = crop(mask, int(np.ceil(SEEN_LIMIT_M / grid.resolution_m)))
+        if small.shape == (1, 1, 1):
+            return self.empty
+        field = distance_transform(small, grid.resolution_m, SEEN_LIMIT_M)
+        origin = grid.origin + corner * grid.resolution_m
+        return self.empty._replace(seen=field, seen_origin=origin, seen_resolution=float(grid.resolution_m))
+
+    def full(self, scene: Scene | None, robot: Array) -> World:
+        """Everything seen is an obstacle, but what lies inside the robot itself (``robot`` spheres (N, 4)) cannot be."""
+        if scene is None:
+            return self.empty
+        mask = self._mask(scene.occupancy, self._unknown)
+        clear_spheres(mask, scene.occupancy.origin, scene.occupancy.resolution_m, robot)
+        return self._world(scene.occupancy, mask)
+
+    def without(self, scene: Scene | None, points: NDArray[np.floating], robot: Array, unknown: bool = False) -> World:
+        """As :meth:`full`, less the voxels of an item given by its surface points (N, 3) in ``base_link``."""
+        if scene is None:
+            return self.empty
+        grid = scene.occupancy
+        mask = self._mask(grid, unknown and self._unknown)
+        clear_spheres(mask, grid.origin, grid.resolution_m, robot)
+        if len(points):
+            # A point's voxel and its neighbours: the cameras' error moves an item's surface by up to a voxel.
+            reach = np.full((len(points), 1), 1.3 * grid.resolution_m)
+            clear_spheres(mask, grid.origin, grid.resolution_m, np.hstack([np.asarray(points, dtype=float), reach]))
+        return self._world(grid, mask)
