@@ -1,0 +1,136 @@
+"""Orders and picks through the cell's actions: send the goal, follow its feedback, cancel it on Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pickcell_interfaces.action import FulfilOrder, PickItem
+from pickcell_interfaces.msg import ItemResult, OrderLine, PickState
+from pickcell_interfaces.msg import Outcome as OutcomeMsg
+from pickcell_interfaces.srv import Cancel, Reset
+from rclpy.action import ActionClient
+
+from pickcell_cli.connection import POLL_S, Connection, InterruptedByUserError, NotRunningError
+from pickcell_cli.display import OrderDisplay
+from pickcell_cli.manifest import SIM_SERVICE
+
+CANCEL_WAIT_S = 8.0
+LOST_S = 6.0
+"""A cell that does not know a job any more for so long has been restarted."""
+
+
+@dataclass
+class Ended:
+    """How the goal ended."""
+
+    outcome: OutcomeMsg
+    job_id: str
+    items: list[ItemResult] = field(default_factory=list)
+
+
+class Follower:
+    """One goal of ``pick_item`` or ``fulfil_order``."""
+
+    def __init__(self, connection: Connection, attend: str) -> None:
+        """``attend``: who looks when the cell asks for a person: wait, reset, cancel, or auto."""
+        self._connection = connection
+        self._attend = attend
+        self._feedback: Any = None
+        self._job_id = ""
+        self._known_at = 0.0
+        self._resets = 0
+
+    def order(self, order_id: str, lines: Sequence[tuple[str, int]], display: OrderDisplay) -> Ended:
+        goal = FulfilOrder.Goal(order_id=order_id, lines=[OrderLine(sku=sku, quantity=n) for sku, n in lines])
+        result = self._follow(FulfilOrder, "fulfil_order", goal, display)
+        return Ended(result.outcome, result.job_id, list(result.items))
+
+    def pick(self, sku: str, timeout_s: float, display: OrderDisplay) -> Ended:
+        goal = PickItem.Goal(sku=sku, timeout=timeout_s)
+        result = self._follow(PickItem, "pick_item", goal, display)
+        return Ended(result.outcome, result.job_id, [result.item] if result.job_id else [])
+
+    def _follow(self, action: Any, name: str, goal: Any, display: OrderDisplay) -> Any:
+        connection = self._connection
+        client = ActionClient(connection.node, action, name)
+        if not connection.wait_until(client.server_is_ready, 5.0):
+            raise NotRunningError(f"nobody offers the action '{name}'")
+        sending = client.send_goal_async(goal, feedback_callback=self._take)
+        if not connection.wait_until(sending.done, 5.0) or not sending.result().accepted:
+            raise NotRunningError(f"the action '{name}' does not answer")
+        handle = sending.result()
+        result = handle.get_result_async()
+        self._known_at = time.monotonic()
+        try:
+            while not result.done():
+                if connection.interrupted:
+                    raise InterruptedByUserError
+                self._show(display)
+                self._check(display)
+                time.sleep(POLL_S)
+        except InterruptedByUserError:
+            self._cancel(handle, result, display)
+            raise
+        self._show(display)
+        return result.result().result
+
+    def _take(self, msg: Any) -> None:
+        self._feedback = msg.feedback
+        self._job_id = msg.feedback.job_id
+
+    def _show(self, display: OrderDisplay) -> None:
+        feedback = self._feedback
+        if feedback is None:
+            return
+        if isinstance(feedback, FulfilOrder.Feedback):
+            item, sku, finished = feedback.item, feedback.sku, feedback.finished
+        else:
+            item, sku, finished = 0, display.first_sku if feedback.stage != "queued" else "", []
+        display.update(item, sku, feedback.stage, feedback.progress, feedback.sentence, finished)
+
+    def _check(self, display: OrderDisplay) -> None:
+        """Is the cell still there, does it still know the job, does it ask for a person?"""
+        state = self._connection.state
+        stats = self._connection.stats_age_s
+        known = state is None or not self._job_id or self._job_id in (state.job.job_id, *(j.job_id for j in state.queue))
+        if known and stats < LOST_S:
+            self._known_at = time.monotonic()
+        elif time.monotonic() - self._known_at > LOST_S:
+            raise NotRunningError("it was restarted, or does not answer any more, while this job ran")
+        if state is None:
+            return
+        if state.state == PickState.NEEDS_RESET:
+            self._attend_alert(state, display)
+        elif state.state == PickState.PAUSED or state.sentence.startswith("Waits: "):
+            display.note(f" ! {state.sentence}")
+
+    def _attend_alert(self, state: PickState, display: OrderDisplay) -> None:
+        display.note(f" ! {state.sentence}")
+        how = self._attend
+        if how == "auto":
+            simulated = self._connection.offers(SIM_SERVICE)
+            how = "reset" if simulated else ("wait" if display.interactive else "cancel")
+        if how == "wait":
+            display.note(" ! Look into the cell, then run './cell run pickcell reset' (python -m pickcell_cli reset).")
+        elif how == "cancel":
+            answer = self._connection.call(Cancel, "cancel", Cancel.Request(job_id=self._job_id))
+            display.note(f" ! Nobody attends: the rest is cancelled. {answer.outcome.text}")
+        else:
+            answer = self._connection.call(Reset, "reset", Reset.Request())
+            display.note(f" ! Reset by this command ({answer.outcome.text})")
+        self._connection.wait_until(lambda: self._connection.state is not state, 2.0)
+
+    def _cancel(self, handle: Any, result: Any, display: OrderDisplay) -> None:
+        """Ask the cell to cancel, and wait a little for it to say that it did."""
+        display.note(" ! Interrupted: asking the cell to cancel this job ...")
+        handle.cancel_goal_async()
+        done = threading.Event()
+        result.add_done_callback(lambda _: done.set())
+        said = (
+            "cancelled, the arm stands still" if result.done() or done.wait(CANCEL_WAIT_S) else "no answer: check the cell"
+        )
+        display.note(f" ! {said}.")
