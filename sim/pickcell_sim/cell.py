@@ -1,0 +1,128 @@
+"""A whole cell in one process: simulator, perception, grasp choice and planner behind the task's ports, in lock-step.
+
+Computation is charged to the cell's clock: after each call physics advances by the wall time that the call took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pickcell.catalogue import Catalogue
+from pickcell.cell import CellConfig
+from pickcell.description import expand_urdf
+from pickcell.grasping import GraspSelector
+from pickcell.motion import MotionPlanner
+from pickcell.outcome import Outcome
+from pickcell.perception import PerceptionPipeline
+from pickcell.values import (
+    ApproachPlan,
+    GraspCandidate,
+    GraspDecision,
+    HeldItem,
+    JointTrajectory,
+    PlacePlan,
+    RgbdFrame,
+    Scene,
+)
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.ports import SimPorts
+
+T = TypeVar("T")
+
+
+@dataclass
+class Stopwatch:
+    """Wall time of each stage's calls, milliseconds."""
+
+    calls_ms: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, stage: str, ms: float) -> None:
+        self.calls_ms.setdefault(stage, []).append(ms)
+
+
+class InProcessCell:
+    """Implements :class:`pickcell.ports.CellPorts` over a :class:`SimDriver`. Planner and selector can be exchanged."""
+
+    def __init__(
+        self,
+        driver: SimDriver,
+        cell: CellConfig,
+        catalogue: Catalogue,
+        *,
+        perception: PerceptionPipeline | None = None,
+        selector: GraspSelector | None = None,
+        planner: MotionPlanner | None = None,
+        charge: bool = True,
+    ) -> None:
+        """``charge``: advance physics by the wall time of each computation."""
+        urdf = expand_urdf(cell)
+        self.driver = driver
+        self.cell = cell
+        self.perception = perception or PerceptionPipeline(cell, urdf, catalogue)
+        self.selector = selector or GraspSelector(cell, catalogue)
+        self.planner = planner or MotionPlanner(cell, urdf)
+        self.stopwatch = Stopwatch()
+        self._charge = charge
+        ports = SimPorts(driver)
+        self.clock = ports
+        self.arm = ports
+        self.hand = ports
+        self.sensors = ports
+        self.scene = self
+        self.grasp = self
+        self.motion = self
+
+    def interrupted(self) -> Outcome[None]:
+        return Outcome.success(None)
+
+    def _timed(self, stage: str, call: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        value = call()
+        elapsed_s = time.perf_counter() - start
+        self.stopwatch.add(stage, 1e3 * elapsed_s)
+        if self._charge:
+            self.driver.advance(elapsed_s)
+        return value
+
+    def _joints(self):  # type: ignore[no-untyped-def]
+        return self.driver.joint_states()
+
+    def _q(self):  # type: ignore[no-untyped-def]
+        return self._joints().select(self.cell.arm.joints)
+
+    def frames(self) -> list[RgbdFrame]:
+        """One fresh frame of every camera that delivers. Rendering stands for the light: it costs no cell time."""
+        return [f for f in (self.driver.capture(camera.name) for camera in self.cell.cameras) if f is not None]
+
+    # -- ScenePort ---------------------------------------------------------------------------------------------------
+    def observe(self, manifest: dict[str, int], not_before_s: float) -> Outcome[Scene]:
+        frames = self.frames()
+        joints = self._joints()
+        now_s = self.driver.now_s
+        seen = self._timed("observe", lambda: self.perception.observe(frames, joints, manifest, now_s))
+        for stage, ms in (seen.value.timings_ms if seen.value else {}).items():
+            self.stopwatch.add(stage, ms)
+        return seen
+
+    # -- GraspPort ---------------------------------------------------------------------------------------------------
+    def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
+        return self._timed("select", lambda: self.selector.select(scene, instance_id, sku))
+
+    # -- MotionPort --------------------------------------------------------------------------------------------------
+    def plan_approach(self, scene: Scene, ranked: tuple[GraspCandidate, ...]) -> Outcome[ApproachPlan]:
+        return self._timed("plan_approach", lambda: self.planner.plan_approach(self._q(), scene, ranked))
+
+    def plan_lift(self, scene: Scene, held: HeldItem) -> Outcome[JointTrajectory]:
+        return self._timed("plan_lift", lambda: self.planner.plan_lift(self._q(), scene, held))
+
+    def plan_place(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
+        return self._timed("plan_place", lambda: self.planner.plan_place(self._q(), scene, held, tote))
+
+    def plan_home(self, scene: Scene | None, held: HeldItem | None = None) -> Outcome[JointTrajectory]:
+        return self._timed("plan_home", lambda: self.planner.plan_home(self._q(), scene, held))
+
+    def plan_retreat(self, distance_m: float) -> Outcome[JointTrajectory]:
+        return self._timed("plan_retreat", lambda: self.planner.plan_retreat(self._q(), distance_m))
