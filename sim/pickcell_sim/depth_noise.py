@@ -15,6 +15,8 @@ Worked in disparity d = f b / z (pixels), because that is what such a camera mea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
-_TILE = 1024  # noise is cut at random places from tiles of this size, made once: drawing it anew costs 10 ms a frame
+_SLACK = 256
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,6 @@ class NoiseSource:
     def __init__(self, seed: int | list[int], model: DepthNoiseModel | None = None) -> None:
         self.model = model or DepthNoiseModel()
         self._rng = np.random.default_rng(seed)
-        self._tiles = _noise_tiles()
 
     def depth(
         self,
@@ -75,21 +76,19 @@ class NoiseSource:
     ) -> NDArray[np.float32]:
         """Measured depth (H, W) from clean depth (H, W) in metres, luminance 0-255 and a mask of shiny pixels."""
         m = self.model
+        tiles = self._tiles(depth_m)
         out = np.empty_like(depth_m)
         _measure(
             depth_m,
             luminance,
             shiny,
-            self._tiles.white,
-            self._tiles.smooth,
-            self._tiles.uniform,
-            self._rng.integers(0, _TILE, (5, 2)),
+            self._cut(tiles.jitter, depth_m),
+            self._cut(tiles.jitter, depth_m),
+            self._cut(tiles.uniform, depth_m),
+            self._cut(tiles.disparity, depth_m),
             np.float32(focal_px),
             np.float32(focal_px * m.baseline_m),
-            np.float32(m.subpixel_sigma * np.sqrt(1.0 - m.correlated_share)),
-            np.float32(m.subpixel_sigma * np.sqrt(m.correlated_share)),
             np.float32(m.disparity_steps),
-            np.float32(m.lateral_sigma_px),
             np.float32(m.edge_dropout),
             np.float32(m.edge_jump_m),
             m.occlusion,
@@ -104,104 +103,122 @@ class NoiseSource:
         return out
 
     def color(self, color: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Colour image (H, W, 3) with sensor noise."""
-        out = np.empty_like(color)
-        _color_noise(color, self._tiles.white, self._rng.integers(0, _TILE, (3, 2)), np.float32(self.model.color_sigma), out)
-        return out
+        """Colour image (H, W, 3) with sensor noise of ``color_sigma``."""
+        flat = np.ascontiguousarray(color).reshape(color.shape[0], -1)
+        row, column = self._rng.integers(0, _SLACK, 2)
+        tile = self._tiles(color).color
+        out = np.empty_like(flat)
+        _add_clipped(flat, tile[row : row + flat.shape[0], 3 * column : 3 * column + flat.shape[1]], out)
+        return out.reshape(color.shape)
+
+    def _tiles(self, image: NDArray[Any]) -> _Tiles:
+        m = self.model
+        height, width = image.shape[:2]
+        return _noise_tiles(height, width, m.subpixel_sigma, m.correlated_share, m.lateral_sigma_px, m.color_sigma)
+
+    def _cut(self, tile: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
+        """A random window of a tile, as large as the image."""
+        row, column = self._rng.integers(0, _SLACK, 2)
+        return tile[row : row + image.shape[0], column : column + image.shape[1]]
 
 
 @dataclass(frozen=True)
 class _Tiles:
-    white: NDArray[np.float32]
-    """Standard normal, independent."""
-    smooth: NDArray[np.float32]
-    """Standard normal, alike over about 5 pixels."""
+    """Noise larger than the image by _SLACK each way: cutting windows out is 20 times faster than drawing anew."""
+
+    disparity: NDArray[np.float32]
+    """Error of the disparity in pixels, partly alike over about 5 pixels."""
     uniform: NDArray[np.float32]
     """Uniform 0..1, alike over about 5 pixels: thresholding it leaves blobs."""
+    jitter: NDArray[np.int8]
+    """Shift in whole pixels."""
+    color: NDArray[np.int16]
+    """Offset of the colour; red, green and blue of a pixel side by side."""
 
 
-_TILES: list[_Tiles] = []
+@cache
+def _noise_tiles(
+    height: int, width: int, subpixel_sigma: float, correlated_share: float, lateral_sigma: float, color_sigma: float
+) -> _Tiles:
+    """Tiles for images of one size. Their content is fixed; a camera's seed decides where they are cut."""
+    rng = np.random.default_rng(20240601)
+    shape = (height + _SLACK, width + _SLACK)
+    white = rng.standard_normal(shape, dtype=np.float32)
+    smooth, blobs = (gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 1.5, mode="wrap") for _ in range(2))
+    smooth *= np.float32(np.sqrt(correlated_share) / smooth.std())
+    disparity = np.float32(subpixel_sigma) * (np.float32(np.sqrt(1.0 - correlated_share)) * white + smooth)
+    uniform = ndtr(blobs / blobs.std()).astype(np.float32)
+    jitter = np.clip(np.rint(lateral_sigma * rng.standard_normal(shape, dtype=np.float32)), -127, 127).astype(np.int8)
+    color = np.rint(color_sigma * rng.standard_normal((shape[0], 3 * shape[1]), dtype=np.float32)).astype(np.int16)
+    return _Tiles(disparity, uniform, jitter, color)
 
 
-def _noise_tiles() -> _Tiles:
-    """The noise tiles, made once per process. Their content is fixed; the seed decides where they are cut."""
-    if not _TILES:
-        rng = np.random.default_rng(20240601)
-        white = rng.standard_normal((_TILE, _TILE), dtype=np.float32)
-        smooth, blobs = (
-            gaussian_filter(rng.standard_normal((_TILE, _TILE), dtype=np.float32), 1.5, mode="wrap") for _ in range(2)
-        )
-        smooth /= smooth.std()
-        blobs /= blobs.std()
-        _TILES.append(_Tiles(white, smooth, ndtr(blobs).astype(np.float32)))
-    return _TILES[0]
-
-
-@njit(cache=True, fastmath=False, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 def _measure(
-    depth, luminance, shiny, white, smooth, uniform, offset, focal, focal_baseline, sigma_white, sigma_smooth, steps,
-    lateral, edge_dropout, edge_jump, occlusion, grazing_cos, dark_level, dark_dropout, shiny_dropout, mirror_dropout,
-    min_range, out,
+    depth, luminance, shiny, jitter_u, jitter_v, uniform, error, focal, focal_baseline, steps, edge_dropout,
+    edge_jump, occlusion, grazing_cos, dark_level, dark_dropout, shiny_dropout, mirror_dropout, min_range, out,
 ):  # fmt: skip
-    """Fill ``out`` with one measurement of ``depth``; every random draw is read from the tiles at ``offset``."""
+    """Fill ``out`` with one measurement of ``depth``; all images are (H, W), all random draws are given."""
     height, width = depth.shape
-    mask = white.shape[0] - 1  # tiles are a power of two wide: wrap around with a bit mask
-    nan = np.float32(np.nan)
+    one, zero, half, nan = np.float32(1.0), np.float32(0.0), np.float32(0.5), np.float32(np.nan)
+    lost_cos, step = np.float32(0.05), one / steps
+    # Slope squared stands for the cosine of incidence: cos = 1 / sqrt(1 + slope^2).
+    grazing_slope = one / (grazing_cos * grazing_cos) - one
+    mirror_slope = np.float32(0.0718)  # 15 degrees
     for v in range(height):
         left_edge = np.float32(1e9)  # leftmost column of the second image reached by pixels to the right
         for u in range(width - 1, -1, -1):
             clean = depth[v, u]
-            if not clean > 0.0:
+            if not clean > zero:
                 out[v, u] = nan
                 continue
             if occlusion:
                 column = np.float32(u) - focal_baseline / clean
-                if column >= left_edge + np.float32(0.5):
+                if column >= left_edge + half:
                     out[v, u] = nan
                     continue
                 left_edge = min(left_edge, column)
-            uj = u + int(np.rint(lateral * white[(v + offset[0, 0]) & mask, (u + offset[0, 1]) & mask]))
-            vj = v + int(np.rint(lateral * white[(v + offset[1, 0]) & mask, (u + offset[1, 1]) & mask]))
+            uj = u + jitter_u[v, u]
+            vj = v + jitter_v[v, u]
             uj = min(max(uj, 0), width - 1)
             vj = min(max(vj, 0), height - 1)
             z = depth[vj, uj]
             if not z > min_range:
                 out[v, u] = nan
                 continue
-            # Slope from the flatter one-sided differences, so that an edge beside the pixel does not count as grazing.
-            up, down = depth[max(vj - 1, 0), uj], depth[min(vj + 1, height - 1), uj]
-            left, right = depth[vj, max(uj - 1, 0)], depth[vj, min(uj + 1, width - 1)]
-            dx0, dx1, dy0, dy1 = abs(z - left), abs(right - z), abs(z - up), abs(down - z)
-            steepest = max(max(dx0, dx1), max(dy0, dy1))
-            slope_x, slope_y = min(dx0, dx1), min(dy0, dy1)
-            cosine = 1.0 / np.sqrt(1.0 + (slope_x * slope_x + slope_y * slope_y) * (focal / z) ** 2)
-            keep = np.float32(1.0)
-            if not steepest < edge_jump:  # also true beside nothing (NaN)
-                keep *= 1.0 - edge_dropout
-            if cosine < grazing_cos:
-                keep *= max(0.0, (cosine - 0.05) / (grazing_cos - 0.05))
-            dark = luminance[v, u]
+            inverse_z = one / z
+            # The flatter of the one-sided differences, so that an edge beside the pixel does not count as grazing.
+            dx0 = abs(z - depth[vj, max(uj - 1, 0)])
+            dx1 = abs(z - depth[vj, min(uj + 1, width - 1)])
+            dy0 = abs(z - depth[max(vj - 1, 0), uj])
+            dy1 = abs(z - depth[min(vj + 1, height - 1), uj])
+            slope_x = min(dx0, dx1) * inverse_z * focal
+            slope_y = min(dy0, dy1) * inverse_z * focal
+            slope = slope_x * slope_x + slope_y * slope_y
+            keep = one
+            # Written so that a neighbour without depth (NaN) counts as an edge. A slope is no edge: it jumps on both sides.
+            if not (abs(dx0 - dx1) < edge_jump and abs(dy0 - dy1) < edge_jump):
+                keep *= one - edge_dropout
+            if slope > grazing_slope:
+                cosine = one / np.sqrt(one + slope)
+                keep *= max(zero, (cosine - lost_cos) / (grazing_cos - lost_cos))
+            dark = np.float32(luminance[v, u])
             if dark < dark_level:
-                keep *= 1.0 - dark_dropout * (dark_level - dark) / dark_level
+                keep *= one - dark_dropout * (dark_level - dark) / dark_level
             if shiny[v, u]:
-                keep *= 1.0 - (mirror_dropout if cosine > 0.966 else shiny_dropout)
-            if keep < 1.0 and uniform[(v + offset[2, 0]) & mask, (u + offset[2, 1]) & mask] > keep:
+                keep *= one - (mirror_dropout if slope < mirror_slope else shiny_dropout)
+            if keep < one and uniform[v, u] > keep:
                 out[v, u] = nan
                 continue
-            disparity = focal_baseline / z
-            disparity += sigma_white * white[(v + offset[3, 0]) & mask, (u + offset[3, 1]) & mask]
-            disparity += sigma_smooth * smooth[(v + offset[4, 0]) & mask, (u + offset[4, 1]) & mask]
-            disparity = np.rint(disparity * steps) / steps
-            out[v, u] = focal_baseline / disparity if disparity > 0.0 else nan
+            disparity = focal_baseline * inverse_z + error[v, u]
+            disparity = np.floor(disparity * steps + half) * step
+            out[v, u] = focal_baseline / disparity if disparity > zero else nan
 
 
 @njit(cache=True, nogil=True)
-def _color_noise(color, white, offset, sigma, out):
-    """Add independent Gaussian noise per channel, clipped to 0..255."""
-    height, width, channels = color.shape
-    mask = white.shape[0] - 1
-    for v in range(height):
-        for u in range(width):
-            for c in range(channels):
-                value = color[v, u, c] + sigma * white[(v + offset[c, 0]) & mask, (u + offset[c, 1]) & mask] + 0.5
-                out[v, u, c] = np.uint8(min(max(value, 0.0), 255.0))
+def _add_clipped(color, offset, out):
+    """out = color + offset, clipped to 0..255; all (H, 3 W)."""
+    for v in range(color.shape[0]):
+        for u in range(color.shape[1]):
+            value = np.int32(color[v, u]) + np.int32(offset[v, u])
+            out[v, u] = max(np.int32(0), min(np.int32(255), value))

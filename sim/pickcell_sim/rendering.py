@@ -6,8 +6,12 @@ top-left pixel is (0, 0), the optical frame is +z forward, +x right, +y down.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,16 +28,15 @@ _OPTICAL_TO_GL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL cameras look along -z
 
 @dataclass(frozen=True)
 class Lighting:
-    """One lamp far away above the cell, plus ambient light. Shadows cost 3-5 ms a view and hide the tote's inner walls."""
+    """One lamp far away. EGL takes its direction only, and always draws shadows; the rest is TinyRenderer's."""
 
-    direction: tuple[float, float, float] = (0.35, -0.25, 1.0)
-    """From the scene towards the lamp, world frame."""
+    direction: tuple[float, float, float] = (0.02, -0.03, 1.0)
+    """From the scene towards the lamp, world frame. Nearly straight down: the shadow map of a slanting lamp ends inside
+    the cell and leaves hard edges on the table."""
     distance_m: float = 20.0
-    """Far enough that large flat faces are lit evenly: the renderer interpolates light between a face's corners."""
     ambient: float = 0.55
     diffuse: float = 0.42
     specular: float = 0.0
-    shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Renderer:
     def __init__(self, client: int, lighting: Lighting | None = None) -> None:
         self._client = client
         self.lighting = lighting or Lighting()
+        self._first = True
 
     @property
     def backend(self) -> str:
@@ -92,6 +96,14 @@ class Renderer:
 
     def render(self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool = False) -> View:
         """Draw one view. ``with_bodies`` adds the body under each pixel (a second pass: 8 ms at 640x480)."""
+        with _quiet_output() if self._first else nullcontext():  # the first picture prints, too
+            color, depth, bodies = self._draw(camera, X_world_camera, with_bodies)
+        self._first = False
+        return View(color, depth, bodies)
+
+    def _draw(
+        self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32] | None]:
         light = self.lighting
         _, _, rgba, zbuffer, segmentation = p.getCameraImage(
             camera.width,
@@ -103,7 +115,7 @@ class Renderer:
             lightAmbientCoeff=light.ambient,
             lightDiffuseCoeff=light.diffuse,
             lightSpecularCoeff=light.specular,
-            shadow=int(light.shadow),
+            shadow=0,
             renderer=p.ER_BULLET_HARDWARE_OPENGL if self.backend == "egl" else p.ER_TINY_RENDERER,
             flags=0 if with_bodies else p.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
@@ -112,13 +124,15 @@ class Renderer:
         color = np.ascontiguousarray(np.asarray(rgba, np.uint8).reshape(*shape, 4)[..., :3])
         depth = metric_depth(np.asarray(zbuffer, np.float32).reshape(shape))
         bodies = np.array(segmentation, np.int32).reshape(shape) if with_bodies else None
-        return View(color, depth, bodies)
+        return color, depth, bodies
 
 
 def load_egl(client: int) -> bool:
-    """Let a PyBullet client draw through EGL; False, and TinyRenderer stays, when the machine has no working EGL.
+    """Let a PyBullet client draw through EGL; False, and TinyRenderer stays, when that cannot be.
 
-    Call it right after connecting: the plugin does not know bodies that were made before, and would draw an empty world.
+    It cannot without a working EGL, when ``$PICKCELL_RENDERER`` is ``tiny``, and while another client of this process
+    draws through EGL: the plugin would draw the newest world for both. Call it right after connecting: bodies that were
+    made before stay invisible. Raises RuntimeError when there are any.
     """
     _EGL_CLIENTS.discard(client)  # PyBullet gives numbers of closed clients out again
     spec = importlib.util.find_spec("eglRenderer")
@@ -126,10 +140,35 @@ def load_egl(client: int) -> bool:
         return False
     if p.getNumBodies(physicsClientId=client):
         raise RuntimeError("load_egl must be called before the first body is made")
-    if p.loadPlugin(spec.origin, "_eglRendererPlugin", physicsClientId=client) < 0:
+    if any(p.getConnectionInfo(other)["isConnected"] for other in _EGL_CLIENTS):
         return False
+    _EGL_CLIENTS.clear()
+    with _quiet_output():
+        if p.loadPlugin(spec.origin, "_eglRendererPlugin", physicsClientId=client) < 0:
+            return False
     _EGL_CLIENTS.add(client)
     return True
 
 
 _EGL_CLIENTS: set[int] = set()
+
+
+@contextmanager
+def _quiet_output() -> Iterator[None]:
+    """Send what C code prints to nowhere: the plugin reports its driver in a dozen lines per world."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    libc = ctypes.CDLL(None)
+    libc.fflush(None)
+    kept = [(fd, os.dup(fd)) for fd in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for fd, _ in kept:
+            os.dup2(nowhere, fd)
+        yield
+        libc.fflush(None)  # before the buffer is let out to the real output
+    finally:
+        for fd, copy in kept:
+            os.dup2(copy, fd)
+            os.close(copy)
+        os.close(nowhere)

@@ -55,9 +55,8 @@ class Studio:
         side = VIEW_PX * _SUPERSAMPLE
         fov = 2.0 * np.arctan(0.5 * largest / _FILL / _DISTANCE_M)
         up = (0.0, 1.0, 0.0) if direction[2] else (0.0, 0.0, 1.0)
-        # Light from beside the camera, so that every side shows its colours and its relief.
-        lamp = toward + 0.45 * np.asarray(up) + 0.3 * np.cross(up, toward)
-        self._renderer.lighting = Lighting(direction=tuple(lamp), ambient=0.6, diffuse=0.42)
+        # Light from the camera, so that every side shows its colours; a slanting lamp would streak flat faces with shadow.
+        self._renderer.lighting = Lighting(direction=direction)
         camera = CameraModel.from_fov("studio", side, side, float(fov))
         view = self._renderer.render(camera, look_at(center + distance * toward, center, up))
         color = view.color.astype(np.float32)
