@@ -32,12 +32,13 @@ class SimDriver:
         self.cameras = cameras
         streams = np.random.SeedSequence([world.seed, 0xD01]).spawn(4)
         jaw_rng, cup_rng, wrist_rng, self._rng = (np.random.default_rng(s) for s in streams)
-        self._arm = ArmController(world.robot, STEP_S)
-        self._jaw = Jaw(world.robot, STEP_S, jaw_rng)
-        self._cup = SuctionCup(world, cup_rng)
+        # The devices themselves are for tests and the scorer; nodes and ports use the methods below.
+        self.arm = ArmController(world.robot, STEP_S)
+        self.jaw = Jaw(world.robot, STEP_S, jaw_rng)
+        self.cup = SuctionCup(world, cup_rng)
         self._wrist = WristSensor(world.robot, STEP_S, wrist_rng)
-        world.before_step += [self._arm.control, self._jaw.control, self._cup.control]
-        world.after_step += [self._arm.observe, self._jaw.observe, self._cup.observe, self._wrist.observe]
+        world.before_step += [self.arm.control, self.jaw.control, self.cup.control]
+        world.after_step += [self.arm.observe, self.jaw.observe, self.cup.observe, self._wrist.observe]
         hand = world.cell.hand
         self._joint_names = (*world.cell.arm.joints, *hand.jaw_joints, hand.cup_joint)
         self._owed_s = 0.0
@@ -78,7 +79,7 @@ class SimDriver:
     # -- arm ---------------------------------------------------------------------------------------------------------
     def joint_states(self) -> JointState:
         """Arm joints, jaw joints and cup slide, in this order, with encoder noise on the arm's positions."""
-        robot, arm = self.world.robot, self._arm
+        robot, arm = self.world.robot, self.arm
         hand = self._joint_names[len(arm.names) :]
         noise = self._rng.normal(0.0, ENCODER_NOISE_RAD, len(arm.names))
         return JointState(
@@ -92,68 +93,68 @@ class SimDriver:
     @property
     def arm_setpoint(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Position and velocity (n,) that the arm's controller commands now."""
-        return self._arm.desired.copy(), self._arm.desired_velocity.copy()
+        return self.arm.desired.copy(), self.arm.desired_velocity.copy()
 
     def follow(self, trajectory: JointTrajectory, elapsed_s: float = 0.0) -> int:
         """Give the arm a goal, replacing a running one; returns its number. Raises GoalRejectedError saying why not."""
-        return self._arm.follow(trajectory, elapsed_s)
+        return self.arm.follow(trajectory, elapsed_s)
 
     @property
     def arm_status(self) -> ArmStatus:
         """What has become of the newest goal."""
-        return self._arm.status
+        return self.arm.status
 
     def stop(self) -> None:
         """Controlled stop of the arm, along its path."""
-        self._arm.stop()
+        self.arm.stop()
 
     @property
     def estop(self) -> bool:
-        return self._arm.estop
+        return self.arm.estop
 
     def set_estop(self, pressed: bool) -> None:
         """Press or release the emergency stop. The hand keeps holding: dropping an item is not safer."""
-        self._arm.set_estop(pressed)
+        self.arm.set_estop(pressed)
 
     @property
     def protective_stop(self) -> bool:
-        return self._arm.protective_stop
+        return self.arm.protective_stop
 
     def clear_protective_stop(self) -> None:
         """A person has looked: the arm accepts goals again."""
-        self._arm.clear_protective_stop()
+        self.arm.clear_protective_stop()
 
     # -- hand --------------------------------------------------------------------------------------------------------
     def move_jaw(self, width_m: float, force_n: float) -> None:
         """Move the jaw; while the cup is out between the pads it stays wider than the cup."""
-        least = self._least_width_m if self._cup.on else 0.0
-        self._jaw.move(max(width_m, least), force_n)
+        least = self._least_width_m if self.cup.on else 0.0
+        self.jaw.move(max(width_m, least), force_n)
 
     def jaw_state(self) -> JawState:
-        return self._jaw.state(self.now_s)
+        return self.jaw.state(self.now_s)
 
     @property
     def vacuum_on(self) -> bool:
-        return self._cup.on
+        return self.cup.on
 
     def set_vacuum(self, on: bool) -> None:
         """Switch the vacuum; the cup's slide extends with it and retracts after it. The jaw makes way for the cup.
 
         Raises HandBusyError when the jaw would have to let go of something.
         """
-        if on and self._jaw.command.width_m < self._least_width_m:
-            if self._jaw.stalled and self._jaw.width_m < self._least_width_m:
+        if on and self.jaw.command.width_m < self._least_width_m:
+            if self.jaw.stalled and self.jaw.width_m < self._least_width_m:
                 raise HandBusyError("the jaw holds something narrower than the cup: open the jaw first")
-            self._jaw.move(self._least_width_m, self._jaw.force_max_n)
-        self._cup.set_vacuum(on)
+            self.jaw.move(self._least_width_m, self.jaw.force_max_n)
+        self.cup.set_vacuum(on)
 
     @property
     def _least_width_m(self) -> float:
-        return 2 * self._cup.cup.radius_m + CUP_CLEARANCE_M
+        return 2 * self.cup.cup.radius_m + CUP_CLEARANCE_M
 
     def pressure_pa(self) -> float:
         """One reading of the absolute pressure in the cup's line."""
-        return self._cup.pressure_pa
+        return self.cup.pressure_pa
 
     # -- sensors -----------------------------------------------------------------------------------------------------
     def wrench(self) -> Wrench:

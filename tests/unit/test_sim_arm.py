@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pickcell_sim.arm import ArmState, GoalRejectedError
+from pickcell_sim.driver import SimDriver
 from sim_rig import ToolMotion, add_block, driven
 
 from pickcell.values import JointTrajectory
-from pickcell_sim.arm import ArmState, GoalRejectedError
-from pickcell_sim.driver import SimDriver
 
 STEP_S = 1 / 240
 
@@ -39,7 +39,7 @@ def test_tracks_fast_lines_within_two_millimetres(cell: str, speed: float, accel
         driver.follow(motion.line(home(driver), (0.2, -0.25, 0.0), 1.0))
         driver.advance(2.0)
         assert driver.arm_status.state is ArmState.SUCCEEDED
-        trajectory = motion.line(driver._arm.desired, (0.0, 0.5, 0.0), acceleration)
+        trajectory = motion.line(driver.arm.desired, (0.0, 0.5, 0.0), acceleration)
         driver.follow(trajectory)
         start = driver.now_s
         worst, fastest, last = 0.0, 0.0, None
@@ -61,24 +61,24 @@ def test_tracks_fast_lines_within_two_millimetres(cell: str, speed: float, accel
 def test_stands_still_under_gravity_and_knows_no_outside_torque() -> None:
     with driven() as driver:
         driver.advance(1.0)
-        np.testing.assert_allclose(driver._arm.position, home(driver), atol=2e-4)
-        assert np.abs(driver._arm.external_torque).max() < 0.3
+        np.testing.assert_allclose(driver.arm.position, home(driver), atol=2e-4)
+        assert np.abs(driver.arm.external_torque).max() < 0.3
 
 
 def test_a_new_goal_replaces_the_running_one_without_a_jump() -> None:
     with driven() as driver:
         driver.follow(joint_move(driver, 0, 0.6, 1.2))
         driver.advance(0.5)
-        here, speed = driver._arm.position.copy(), driver._arm.velocity.copy()
+        here, speed = driver.arm.position.copy(), driver.arm.velocity.copy()
         assert speed[0] > 0.5
         number = driver.follow(joint_move(driver, 0, -0.4, 1.5, start=here))
         limits = np.array(driver.cell.arm.acceleration_max)
         while not driver.arm_status.done:
-            before = driver._arm.velocity.copy()
+            before = driver.arm.velocity.copy()
             driver.step()
-            assert (np.abs(driver._arm.velocity - before) / STEP_S < 1.3 * limits).all()
+            assert (np.abs(driver.arm.velocity - before) / STEP_S < 1.3 * limits).all()
         assert driver.arm_status.goal == number and driver.arm_status.state is ArmState.SUCCEEDED
-        np.testing.assert_allclose(driver._arm.position[0], here[0] - 0.4, atol=2e-3)
+        np.testing.assert_allclose(driver.arm.position[0], here[0] - 0.4, atol=2e-3)
 
 
 def test_a_goal_can_be_entered_in_the_middle() -> None:
@@ -88,7 +88,7 @@ def test_a_goal_can_be_entered_in_the_middle() -> None:
         driver.advance(0.5)
         driver.follow(trajectory, elapsed_s=0.5)
         driver.advance(0.72)
-        np.testing.assert_allclose(driver._arm.position[0], home(driver)[0] + 0.6, atol=2e-3)
+        np.testing.assert_allclose(driver.arm.position[0], home(driver)[0] + 0.6, atol=2e-3)
 
 
 def test_stop_decelerates_within_the_limits_and_holds() -> None:
@@ -100,14 +100,14 @@ def test_stop_decelerates_within_the_limits_and_holds() -> None:
         limits = np.array(driver.cell.arm.acceleration_max)
         start = driver.now_s
         while not driver.arm_status.done:
-            before = driver._arm.velocity.copy()
+            before = driver.arm.velocity.copy()
             driver.step()
-            assert (np.abs(driver._arm.velocity - before) / STEP_S < 1.1 * limits + 0.1).all()
+            assert (np.abs(driver.arm.velocity - before) / STEP_S < 1.1 * limits + 0.1).all()
         assert driver.arm_status.state is ArmState.STOPPED
         assert driver.now_s - start < 0.3
-        stood = driver._arm.position.copy()
+        stood = driver.arm.position.copy()
         driver.advance(0.5)
-        np.testing.assert_allclose(driver._arm.position, stood, atol=5e-4)
+        np.testing.assert_allclose(driver.arm.position, stood, atol=5e-4)
 
 
 def test_stop_at_rest_changes_nothing() -> None:
@@ -147,7 +147,7 @@ def test_joints_may_come_in_any_order() -> None:
         driver.follow(JointTrajectory(names, good.times_s, good.positions[:, order], good.velocities[:, order]))
         driver.advance(1.2)
         assert driver.arm_status.state is ArmState.SUCCEEDED
-        assert driver._arm.position[0] == pytest.approx(home(driver)[0] + 0.3, abs=1e-3)
+        assert driver.arm.position[0] == pytest.approx(home(driver)[0] + 0.3, abs=1e-3)
 
 
 def test_pushing_on_something_solid_ends_in_protective_stop() -> None:
@@ -161,11 +161,11 @@ def test_pushing_on_something_solid_ends_in_protective_stop() -> None:
         driver.advance(1.5)
         assert driver.protective_stop
         assert driver.arm_status.state is ArmState.ABORTED and "protective stop" in driver.arm_status.text
-        assert np.abs(driver._arm.velocity).max() < 0.02
+        assert np.abs(driver.arm.velocity).max() < 0.02
         with pytest.raises(GoalRejectedError, match="protective stop"):
-            driver.follow(joint_move(driver, 0, 0.1, 1.0, start=driver._arm.position))
+            driver.follow(joint_move(driver, 0, 0.1, 1.0, start=driver.arm.position))
         driver.clear_protective_stop()
-        up = ToolMotion(driver.cell).line(driver._arm.position, (0, 0, 0.05), 1.0)
+        up = ToolMotion(driver.cell).line(driver.arm.position, (0, 0, 0.05), 1.0)
         driver.follow(up)
         driver.advance(up.duration_s + 0.3)
         assert driver.arm_status.state is ArmState.SUCCEEDED and not driver.protective_stop
@@ -174,7 +174,7 @@ def test_pushing_on_something_solid_ends_in_protective_stop() -> None:
 def test_a_payload_and_brisk_motion_do_not_trip_the_protective_stop() -> None:
     with driven() as driver:
         for direction in (0.3, -0.3):
-            driver.follow(ToolMotion(driver.cell).line(driver._arm.position, (0, direction, 0), 7.0))
+            driver.follow(ToolMotion(driver.cell).line(driver.arm.position, (0, direction, 0), 7.0))
             while not driver.arm_status.done:
                 driver.step()
             assert driver.arm_status.state is ArmState.SUCCEEDED
@@ -187,10 +187,10 @@ def test_emergency_stop_aborts_the_goal_and_blocks_new_ones() -> None:
         driver.set_estop(True)
         driver.advance(0.5)
         assert driver.arm_status.state is ArmState.ABORTED and driver.reading().estop
-        assert np.abs(driver._arm.velocity).max() < 1e-3
+        assert np.abs(driver.arm.velocity).max() < 1e-3
         with pytest.raises(GoalRejectedError, match="emergency stop"):
             driver.follow(joint_move(driver, 0, 0.1, 1.0))
         driver.set_estop(False)
-        driver.follow(joint_move(driver, 0, 0.1, 1.0, start=driver._arm.desired))
+        driver.follow(joint_move(driver, 0, 0.1, 1.0, start=driver.arm.desired))
         driver.advance(1.3)
         assert driver.arm_status.state is ArmState.SUCCEEDED

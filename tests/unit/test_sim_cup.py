@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pybullet as p
 import pytest
-from sim_rig import add_block, driven, height
-
 from pickcell_sim.driver import SimDriver
+from sim_rig import add_block, driven, height
 
 OVERTRAVEL_M = 0.005
 
@@ -45,7 +44,7 @@ def remove(driver: SimDriver, body: int) -> None:
 def ramp(driver: SimDriver, block: int, force: Callable[[float], np.ndarray], rate: float, until: float) -> float:
     """Pull at the block's centre of mass with a growing force (world axes) until the cup lets go; that magnitude."""
     pull = 0.0
-    while pull < until and driver._cup.held_body is not None:
+    while pull < until and driver.cup.held_body is not None:
         pull += rate / 240
         centre = p.getBasePositionAndOrientation(block, physicsClientId=driver.world.client)[0]
         p.applyExternalForce(block, -1, force(pull).tolist(), centre, p.WORLD_FRAME, physicsClientId=driver.world.client)
@@ -56,11 +55,11 @@ def ramp(driver: SimDriver, block: int, force: Callable[[float], np.ndarray], ra
 def test_holds_a_block_with_exactly_its_weight() -> None:
     with driven() as driver:
         block, stand = seal_on_block(driver, (0.1, 0.08, 0.06), 0.5)
-        assert driver._cup.held_body == block
+        assert driver.cup.held_body == block
         assert driver.reading().vacuum_pa > 70e3
         remove(driver, stand)
         driver.advance(1.0)
-        np.testing.assert_allclose(driver._cup.held_wrench, [0, 0, 0.5 * 9.81, 0, 0, 0], atol=0.03)
+        np.testing.assert_allclose(driver.cup.held_wrench, [0, 0, 0.5 * 9.81, 0, 0, 0], atol=0.03)
         hanging = height(driver.world, block)
         driver.advance(1.0)
         assert abs(height(driver.world, block) - hanging) < 2e-4
@@ -79,12 +78,12 @@ def test_sags_by_the_axial_stiffness() -> None:
 
 def test_presses_with_the_thrust_of_the_slide_not_with_the_arm() -> None:
     with driven() as driver:
-        still = driver._arm.position.copy()
+        still = driver.arm.position.copy()
         block, _ = seal_on_block(driver, (0.1, 0.08, 0.06), 0.5)
         slide_weight = 0.12 * 9.81
-        assert driver._cup.held_wrench[2] == pytest.approx(-(8.0 + slide_weight), abs=0.5)
+        assert driver.cup.held_wrench[2] == pytest.approx(-(8.0 + slide_weight), abs=0.5)
         assert height(driver.world, block) > 0
-        np.testing.assert_allclose(driver._arm.position, still, atol=1e-4)
+        np.testing.assert_allclose(driver.arm.position, still, atol=1e-4)
 
 
 def test_peels_straight_off_at_the_vacuum_force() -> None:
@@ -93,9 +92,9 @@ def test_peels_straight_off_at_the_vacuum_force() -> None:
         block, stand = seal_on_block(driver, (0.1, 0.08, 0.02), 0.2)
         remove(driver, stand)
         driver.advance(0.5)
-        limit = driver._cup.vacuum_pa * np.pi * 0.015**2
+        limit = driver.cup.vacuum_pa * np.pi * 0.015**2
         pull = ramp(driver, block, lambda f: np.array([0, 0, -f]), rate=30.0, until=100.0)
-        assert driver._cup.last_break == "peel"
+        assert driver.cup.last_break == "peel"
         assert pull + 0.2 * 9.81 == pytest.approx(limit, rel=0.04)
 
 
@@ -105,9 +104,9 @@ def test_slips_sideways_at_the_friction_limit() -> None:
         block, stand = seal_on_block(driver, (0.1, 0.08, 0.004), 0.1)
         remove(driver, stand)
         driver.advance(0.5)
-        limit = 0.5 * (driver._cup.vacuum_pa * np.pi * 0.015**2 - 0.1 * 9.81)
+        limit = 0.5 * (driver.cup.vacuum_pa * np.pi * 0.015**2 - 0.1 * 9.81)
         pull = ramp(driver, block, lambda f: np.array([f, 0, 0]), rate=20.0, until=60.0)
-        assert driver._cup.last_break == "slip"
+        assert driver.cup.last_break == "slip"
         assert pull == pytest.approx(limit, rel=0.06)
 
 
@@ -116,11 +115,11 @@ def test_an_off_centre_load_peels_at_the_moment_limit() -> None:
     for mass, holds in ((0.32, True), (0.9, False)):
         with driven() as driver:
             _, stand = seal_on_block(driver, (0.16, 0.06, 0.03), mass, offset=0.05)
-            assert driver._cup.held_body is not None
+            assert driver.cup.held_body is not None
             remove(driver, stand)
             driver.advance(1.0)
-            assert (driver._cup.held_body is not None) == holds
-            assert holds or driver._cup.last_break == "peel"
+            assert (driver.cup.held_body is not None) == holds
+            assert holds or driver.cup.last_break == "peel"
 
 
 def test_lets_go_when_the_vacuum_is_switched_off_and_only_then_retracts() -> None:
@@ -132,26 +131,26 @@ def test_lets_go_when_the_vacuum_is_switched_off_and_only_then_retracts() -> Non
         for _ in range(120):
             driver.step()
             highest = max(highest, height(driver.world, block))
-        assert driver._cup.held_body is None and driver._cup.last_break == "released"
+        assert driver.cup.held_body is None and driver.cup.last_break == "released"
         assert highest - resting < 1e-3
-        assert driver._cup.slide_m < 0.002
+        assert driver.cup.slide_m < 0.002
         assert driver.reading().vacuum_pa < 1_000
 
 
 def test_does_not_seal_unless_pressed_on() -> None:
     with driven() as driver:
-        x, y, z = lip_extended(driver)
+        z = lip_extended(driver)[2]
         pedestal(driver, z - OVERTRAVEL_M - 0.003)  # 3 mm beyond reach
         driver.set_vacuum(True)
         driver.advance(0.6)
-        assert driver._cup.held_body is None
+        assert driver.cup.held_body is None
         assert driver.reading().vacuum_pa < 5_000
 
 
 def test_does_not_seal_over_an_edge() -> None:
     with driven() as driver:
         seal_on_block(driver, (0.1, 0.08, 0.06), 0.5, offset=0.042)  # the rim hangs over by 7 mm
-        assert driver._cup.held_body is None
+        assert driver.cup.held_body is None
         assert driver.reading().vacuum_pa < 5_000
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pybullet as p
 import pytest
-from sim_rig import add_block, driven, height
-
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.ports import SimPorts
+from sim_rig import add_block, driven, height
 
 
 def block_between_the_pads(
@@ -97,7 +96,7 @@ def test_commands_outside_the_range_are_clipped_and_nonsense_is_refused() -> Non
     with driven() as driver:
         state = SimPorts(driver).set_jaw(5.0, 1e6).unwrap()
         assert state.width_m == pytest.approx(driver.cell.hand.opening_max_m, abs=0.002)
-        assert driver._jaw.command.force_n == driver.cell.hand.pinch_force_max_n
+        assert driver.jaw.command.force_n == driver.cell.hand.pinch_force_max_n
         with pytest.raises(ValueError, match="finite width and force"):
             driver.move_jaw(float("nan"), 10.0)
 
