@@ -76,7 +76,9 @@ def _surface(size: Array, spacing: float = 0.006) -> tuple[Array, Array]:
 def _instance(index: int, box: Box) -> Instance:
     points, normals = _surface(box.size)
     cloud = PointCloud(
-        transform_points(box.X_base_box, points), normals @ box.X_base_box[:3, :3].T, np.full(points.shape, 128, np.uint8)
+        transform_points(box.X_base_box, points).astype(np.float32),
+        (normals @ box.X_base_box[:3, :3].T).astype(np.float32),
+        np.full(points.shape, 128, np.uint8),
     )
     order = np.argsort(-box.size)
     R = np.eye(4)

@@ -22,8 +22,8 @@ def _nearest(nodes, count, q, weight):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _trace(nodes, parent, index, n):  # type: ignore[no-untyped-def]
-    """Nodes from ``index`` to its tree's root."""
-    count, k = 1, index
+    """Nodes from ``index`` to its tree's root, and the root's index."""
+    count, k, root = 1, index, index
     while parent[k] >= 0:
         count += 1
         k = parent[k]
@@ -31,8 +31,9 @@ def _trace(nodes, parent, index, n):  # type: ignore[no-untyped-def]
     k = index
     for i in range(count):
         out[i] = nodes[k]
+        root = k
         k = parent[k]
-    return out, k
+    return out, root
 
 
 @njit(cache=True)

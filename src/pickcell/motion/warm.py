@@ -6,19 +6,27 @@ import time
 
 import numpy as np
 
-from pickcell.cell import CellConfig
+from pickcell.cell import CellConfig, load_cell
+from pickcell.description import expand_urdf, urdf_directory
 from pickcell.motion import made_up
 from pickcell.motion.planner import MotionPlanner
 from pickcell.values import Tool
 
 
-def warm(cell: CellConfig, urdf: str) -> float:
-    """Plan one pick with each tool in a made-up scene, so that every compiled function is in the cache.
+def default_cell() -> CellConfig:
+    """The reference cell of the repository."""
+    return load_cell(urdf_directory().parent / "config" / "cells" / "panda.yaml")
 
-    Returns the seconds it took; under 5 when all was compiled before.
+
+def warm(cell: CellConfig | None = None, urdf: str | None = None) -> float:
+    """Plan picks with each tool in a made-up scene, so that every compiled function is in the cache.
+
+    Any cell will do, the reference cell when none is given: the compiled code does not depend on it.
+    Returns the seconds it took; a few when all was compiled before.
     """
     begin = time.perf_counter()
-    planner = MotionPlanner(cell, urdf)
+    cell = cell or default_cell()
+    planner = MotionPlanner(cell, urdf or expand_urdf(cell))
     rng = np.random.default_rng(0)
     boxes = made_up.random_boxes(cell, 4, rng)
     scene = made_up.make_scene(cell, boxes)
