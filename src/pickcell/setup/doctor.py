@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ body = p.createMultiBody(0, -1, p.createVisualShape(p.GEOM_BOX, halfExtents=[.1,
 view = p.computeViewMatrix([1, 0, 0], [0, 0, 0], [0, 0, 1])
 seen = p.getCameraImage(64, 48, view, p.computeProjectionMatrixFOV(40, 1.3, .1, 5))[4]
 assert body in numpy.asarray(seen), "the box is not in the picture"
-print("egl" if plugin >= 0 else "software")
+print("drawn by", "egl" if plugin >= 0 else "software", flush=True)
 """
 
 
@@ -188,9 +189,10 @@ def _rendering(layout: Layout, env: Mapping[str, str], ros: RosSource) -> Iterat
         text=True,
         timeout=60,
     )
-    last = (result.stdout.split() or ["nothing"])[-1]
-    if result.returncode == 0 and last == "egl":
-        yield Finding("ok", "rendering", "EGL draws (a GPU, or Mesa on the CPU)")
+    mend = system_packages.one_line(["libegl1", "libgl1-mesa-dri"])
+    if result.returncode == 0 and "drawn by egl" in result.stdout:
+        gl = re.search(r"GL_RENDERER=(.*)", result.stdout)
+        yield Finding("ok", "rendering", f"EGL draws: {gl.group(1) if gl else 'a GPU, or Mesa on the CPU'}")
     elif result.returncode == 0:
         yield Finding("note", "rendering", "only PyBullet's slow software renderer works", mend)
     else:

@@ -37,7 +37,7 @@ def environment_is_fresh(layout: Layout, ros: RosSource) -> bool:
 
 def workspace_is_fresh(layout: Layout, env: Mapping[str, str], ros: RosSource) -> bool:
     """Whether the workspace is built from today's sources."""
-    return workspace.is_fresh(layout, _workspace_key(layout, env, ros))
+    return workspace.changed_packages(workspace.built_state(layout), _workspace_state(layout, env, ros)) == []
 
 
 def prepare(layout: Layout, env: Mapping[str, str], progress: Progress, force_build: bool = False) -> None:
@@ -112,32 +112,39 @@ def _system_numpy(python: Path) -> str | None:
     return result.stdout.strip() or None
 
 
-def _workspace_key(layout: Layout, env: Mapping[str, str], ros: RosSource) -> str:
-    full = process_environment(layout, env, ros)
-    stamp = virtual_env.read_stamp(layout)
-    return workspace.build_key(layout, workspace.skipped_packages(layout, full), stamp.get("python", "?"))
+def _workspace_state(layout: Layout, env: Mapping[str, str], ros: RosSource) -> workspace.State:
+    skipped = workspace.skipped_packages(layout, process_environment(layout, env, ros))
+    return workspace.current_state(layout, skipped, virtual_env.read_stamp(layout).get("python", "?"))
 
 
 def build(
     layout: Layout, env: Mapping[str, str], ros: RosSource, progress: Progress, select: list[str] | None = None
 ) -> None:
-    """Build the workspace (or ``select`` and what it needs). Raises StepFailed naming the failed package."""
+    """Build what changed since the last build (or ``select``). Raises StepFailed naming the failed package."""
     log = layout.logs / "setup" / "colcon.log"
-    packages = select or [p.name for p in workspace.find_packages(layout.workspace / "src")]
-    with progress.step(f"Workspace: {len(packages)} packages"):
-        workspace.forget_moved(layout)
-        key = _workspace_key(layout, env, ros)
-        skipped = workspace.skipped_packages(layout, process_environment(layout, env, ros))
-        workspace.forget_removed(layout, skipped)
+    workspace.forget_moved(layout)
+    state = _workspace_state(layout, env, ros)
+    before = workspace.built_state(layout)
+    changed = select or workspace.changed_packages(before, state)
+    title = "all packages" if changed is None else ", ".join(changed) or "nothing to build"
+    with progress.step(f"Workspace: {title if len(title) < 60 else f'{len(changed or [])} packages'}"):
         full = process_environment(layout, env, ros)
-        run_logged(
-            workspace.build_command(layout, skipped, select), log, progress,
-            what="building the workspace",
-            todo="the first error is in the log; './cell setup --rebuild' starts from nothing",
-            env=full, cwd=layout.workspace, show=workspace.colcon_detail,
-        )  # fmt: skip
-    if not select:
-        workspace.mark_fresh(layout, key)
+        skipped = workspace.skipped_packages(layout, full)
+        if workspace.forget_removed(layout, skipped):
+            full = process_environment(layout, env, ros)
+        if changed is None or changed:
+            run_logged(
+                workspace.build_command(layout, skipped, changed), log, progress,
+                what="building the workspace",
+                todo="the first error is in the log; './cell setup --rebuild' starts from nothing",
+                env=full, cwd=layout.workspace, show=workspace.colcon_detail,
+            )  # fmt: skip
+    if select and before is None:
+        return  # the other packages are still to be built
+    built = dict(state.packages)
+    if select:
+        built = {**(before.packages if before else {}), **{name: state.packages[name] for name in select if name in built}}
+    workspace.mark_built(layout, workspace.State(state.surroundings, built))
 
 
 def warm(layout: Layout, env: Mapping[str, str], progress: Progress) -> None:

@@ -23,6 +23,8 @@ from pickcell.setup.locks import FileLock
 from pickcell.setup.progress import Progress, StepFailed, clock
 
 LAUNCH_FILE = "launch/pick.launch.yaml"
+RUN_MARKER = "PICKCELL_RUN"
+"""Environment variable, holding the log folder, by which the nodes of a started cell are told from other processes."""
 KEPT_LOGS = 20
 _STOPPING = ((signal.SIGINT, 16.0), (signal.SIGTERM, 22.0), (signal.SIGKILL, 27.0))
 """What the runner is told, and until when we wait; it needs up to 10 s itself to end a stubborn node."""
@@ -77,11 +79,9 @@ def launch_arguments(
     if cell is not None:
         name, path = _named_or_file(layout.root / "config/cells", cell, "cell")
         words.append(f"cell:={name}" if name else f"cell_file:={path}")
-    if tote is not None and tote != "empty":
+    if tote is not None:
         name, path = _named_or_file(layout.root / "config/totes", tote, "tote")
-        words.append(f"tote:={name or path}")
-    elif tote is not None:
-        words.append("tote:=empty")
+        words.append(f"tote:={name}" if name else f"tote_file:={path}")
     if seed is not None:
         words.append(f"seed:={seed}")
     for word in further:
@@ -120,6 +120,7 @@ def start(layout: Layout, base: Mapping[str, str], words: Sequence[str], launch_
         raise StepFailed("a cell is already up in this checkout", todo="./cell status shows it, ./cell down stops it")
     try:
         folder = new_log_folder(layout)
+        env[RUN_MARKER] = str(folder)
         command = [*runner_command(layout, launch_file, words), "--log-dir", str(folder)]
         command += ["--state", str(folder / "processes.json")]
         with (folder / "screen.log").open("w") as screen:
@@ -221,7 +222,7 @@ def stop(layout: Layout, progress: Progress) -> bool:
                 break
         for pid in groups:  # only matters if the runner had to be killed
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if _is_ours(pid, layout):
+                if _belongs_to_a_run(pid, layout):
                     os.killpg(pid, signal.SIGKILL)
     if lock.is_held():
         raise StepFailed(f"process {now.pid} does not end", log=Path(now.log), todo=f"kill -9 {now.pid}")
@@ -241,10 +242,11 @@ def node_pids(now: Running) -> list[int]:
     return [n["pid"] for n in node_states(now) if isinstance(n["pid"], int)]
 
 
-def _is_ours(pid: int, layout: Layout) -> bool:
-    """Whether process ``pid`` was started in this checkout's environment (a pid may have been reused)."""
+def _belongs_to_a_run(pid: int, layout: Layout) -> bool:
+    """Whether process ``pid`` came from a cell started in this checkout (a pid alone may have been reused)."""
     with contextlib.suppress(OSError):
-        return f"PICKCELL_ROOT={layout.root}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return any(word.startswith(f"{RUN_MARKER}={layout.logs}/".encode()) for word in words)
     return False
 
 
@@ -258,6 +260,6 @@ def leftovers(layout: Layout) -> list[tuple[int, str]]:
             continue
         with contextlib.suppress(OSError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            if "--ros-args" in command and _is_ours(int(folder.name), layout):
+            if "--ros-args" in command and _belongs_to_a_run(int(folder.name), layout):
                 found.append((int(folder.name), command[:100]))
     return sorted(found)

@@ -8,6 +8,7 @@ and the *list* of installed files. A hash over those is the stamp.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,10 +18,9 @@ from pathlib import Path
 
 from pickcell.setup.layout import Layout
 
-STAMP = ".pickcell-stamp"
+STAMP = "pickcell-stamp.json"
 CONTENT_NAMES = {"package.xml", "setup.py", "setup.cfg", "CMakeLists.txt"}
 CONTENT_SUFFIXES = {".msg", ".srv", ".action", ".cmake", ".em", ".cpp", ".hpp", ".c", ".h"}
-LISTED_FOLDERS = ("launch", "config", "urdf")
 UNDERLAY = ("control_msgs", "tf2_msgs")
 """Definitions we bring because they have no wheel; a full installation has its own, which is then used."""
 
@@ -62,41 +62,74 @@ def skipped_packages(layout: Layout, env: Mapping[str, str]) -> list[str]:
     return [name for name in UNDERLAY if provided_elsewhere(name, env, layout.install)]
 
 
-def build_key(layout: Layout, skipped: list[str], python_tag: str) -> str:
-    """Hash over all that a build depends on."""
-    digest = hashlib.sha256(f"v1 {python_tag} {layout.root} {' '.join(skipped)}\n".encode())
-    for package in find_packages(layout.workspace / "src"):
-        for path in _package_files(package.folder):
-            digest.update(f"{path.relative_to(layout.root)}\n".encode())
-            if path.name in CONTENT_NAMES or path.suffix in CONTENT_SUFFIXES:
-                digest.update(path.read_bytes())
-    for name in LISTED_FOLDERS:  # linked into the bringup and description packages: names count, content is linked
-        for path in sorted((layout.root / name).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(layout.root)}\n".encode())
+def package_keys(layout: Layout, skipped: list[str]) -> dict[str, str]:
+    """Per package, a hash over all that its build reads."""
+    return {p.name: _package_key(p.folder) for p in find_packages(layout.workspace / "src") if p.name not in skipped}
+
+
+def _package_key(folder: Path) -> str:
+    digest = hashlib.sha256(b"v1\n")
+    for path in _package_files(folder):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        if path.name in CONTENT_NAMES or path.suffix in CONTENT_SUFFIXES:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _package_files(folder: Path) -> list[Path]:
-    """Files of a package that a build reads; Python modules are linked and therefore left out."""
+    """Files that a build reads or installs. Python modules are linked as whole folders and therefore left out.
+
+    Links to folders outside (launch, config, urdf) are followed: a new file there must be linked by a build.
+    """
     out = []
-    for current, subfolders, files in os.walk(folder):  # os.walk does not follow links
-        subfolders[:] = [s for s in subfolders if not s.startswith((".", "__")) and not s.endswith(".egg-info")]
+    for current, subfolders, files in os.walk(folder, followlinks=True):
+        subfolders[:] = [s for s in subfolders if not _is_code_or_cache(Path(current) / s)]
         out += [Path(current) / f for f in files if not f.endswith((".py", ".pyc")) or f == "setup.py"]
     return sorted(out)
 
 
-def is_fresh(layout: Layout, key: str) -> bool:
-    """Whether the last complete build was made from exactly these inputs and is still there."""
-    stamp = layout.workspace / "build" / STAMP
-    return stamp.is_file() and (layout.install / "setup.sh").is_file() and stamp.read_text().strip() == key
+def _is_code_or_cache(folder: Path) -> bool:
+    return folder.name.startswith((".", "__")) or folder.name.endswith(".egg-info") or (folder / "__init__.py").exists()
 
 
-def mark_fresh(layout: Layout, key: str) -> None:
+@dataclass(frozen=True)
+class State:
+    """What a build was made from: the surroundings, and each package's hash."""
+
+    surroundings: str
+    packages: dict[str, str]
+
+
+def current_state(layout: Layout, skipped: list[str], python_tag: str) -> State:
+    """The state a build made now would have."""
+    return State(f"v1 {python_tag} {layout.root}", package_keys(layout, skipped))
+
+
+def built_state(layout: Layout) -> State | None:
+    """The state of the last complete build, None when there is none (or its outcome was removed)."""
+    if not (layout.install / "setup.sh").is_file():
+        return None
+    try:
+        text = json.loads((layout.workspace / "build" / STAMP).read_text())
+        return State(str(text["surroundings"]), dict(text["packages"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def mark_built(layout: Layout, state: State) -> None:
     """Remember a complete build."""
     stamp = layout.workspace / "build" / STAMP
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(key + "\n")
+    part = stamp.with_suffix(".part")
+    part.write_text(json.dumps({"surroundings": state.surroundings, "packages": state.packages}, indent=1) + "\n")
+    part.replace(stamp)
+
+
+def changed_packages(before: State | None, now: State) -> list[str] | None:
+    """Packages to build again; None for all of them."""
+    if before is None or before.surroundings != now.surroundings:
+        return None
+    return sorted(name for name, key in now.packages.items() if before.packages.get(name) != key)
 
 
 def clean(layout: Layout) -> None:
@@ -112,13 +145,16 @@ def forget_moved(layout: Layout) -> None:
         clean(layout)
 
 
-def forget_removed(layout: Layout, skipped: list[str]) -> None:
-    """Remove what was built from packages that are gone, or that must not be built here any more."""
+def forget_removed(layout: Layout, skipped: list[str]) -> bool:
+    """Remove what was built from packages that are gone or must not be built here any more; True if there was any."""
     wanted = {p.name for p in find_packages(layout.workspace / "src")} - set(skipped)
+    found = False
     for folder in (layout.install, layout.workspace / "build"):
         for path in folder.iterdir() if folder.is_dir() else []:
             if path.is_dir() and path.name not in wanted:
                 shutil.rmtree(path, ignore_errors=True)
+                found = True
+    return found
 
 
 def colcon_detail(line: str) -> str | None:
@@ -128,12 +164,18 @@ def colcon_detail(line: str) -> str | None:
 
 
 def build_command(layout: Layout, skipped: list[str], select: list[str] | None = None) -> list[str]:
-    """The colcon call; ``select`` limits it to some packages and what they need."""
+    """The colcon call; ``select`` limits it to some packages.
+
+    What depends on compiled packages (message definitions) is built again with them; linked Python packages stand
+    alone.
+    """
     command = [str(layout.python), str(layout.venv / "bin" / "colcon"), "--log-base", "log", "build", "--symlink-install"]
     command += ["--parallel-workers", str(max(2, min(8, os.cpu_count() or 2)))]
     command += ["--event-handlers", "console_cohesion-", "console_direct-", "status-", "summary+"]
     if select:
-        command += ["--packages-up-to", *select]
+        folders = {p.name: p.folder for p in find_packages(layout.workspace / "src")}
+        compiled = any((folders[name] / "CMakeLists.txt").is_file() for name in select if name in folders)
+        command += ["--packages-above" if compiled else "--packages-select", *select]
     if skipped:
         command += ["--packages-skip", *skipped]
     command += ["--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={layout.python}"]

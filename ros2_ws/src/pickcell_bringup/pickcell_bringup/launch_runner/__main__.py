@@ -78,7 +78,8 @@ def _variables(words: list[str]) -> dict[str, str]:
 
 def _argument_text(arguments: list[Argument]) -> str:
     lines = []
-    for argument in arguments:
+    first = {a.name: a for a in reversed(arguments)}  # included files declare again what they expect
+    for argument in sorted(first.values(), key=arguments.index):
         default = "required" if argument.default is None else f"default: {argument.default!r}"
         choices = f"; one of: {', '.join(argument.choices)}" if argument.choices else ""
         lines.append(f"{argument.name}  ({default}{choices})\n    {argument.description or argument.source}")
