@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
+from pickcell.task.held import Held
 from pickcell.task.hold import hold_lost, holding, judge_weight, measured_mass_kg, same_place, sealed
 from pickcell.task.ledger import Place
 from pickcell.task.pictures import PickPictures
@@ -249,11 +250,12 @@ class Attempt:
             return taken.failed_as()
         self.item_id = taken.unwrap()
         held = self._held(scene, plan.candidate)
-        self.task.held = (self.item_id, held)
+        self.task.held = Held(self.item_id, held)
         with self.stages.computing():
             lift = self.ports.motion.plan_lift(scene, held)
         if not lift.ok:
             return lift.failed_as()
+        self.task.held.lifted = True
         return self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
 
     def _hold_watch(self, tool: Tool) -> Watch:
@@ -335,31 +337,16 @@ class Attempt:
         if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE):
             # Nothing moves any more: what is held stays held, and the next pick clears the hand first.
             return failure
-        if self.item_id is not None and self.task.held is not None:
-            settled = self._settle_item(scene, failure)
-            if not settled.ok:
-                return settled
+        if self.task.held is not None:
+            item_id = self.task.held.item_id
+            put_back = self.task.put_back(self.stages, scene, failure.text)
+            if not put_back.ok:
+                return put_back.failed_as()
+            if not put_back.unwrap():  # it fell on the way: look for it in the tote
+                self.fallen = item_id
         emptied = self.stages.empty_hand()
         if not emptied.ok:
             return emptied
         home = self.stages.go_home(self.config.retreat_m)
         self.task.at_home = home.ok
         return failure if home.ok else home
-
-    def _settle_item(self, scene: Scene, failure: Outcome[None]) -> Outcome[None]:
-        """Put back what is still held; book what was lost as lying somewhere until it is seen again."""
-        assert self.item_id is not None and self.task.held is not None
-        _, held = self.task.held
-        reading = self.ports.sensors.reading()
-        if not reading.ok:
-            return reading.failed_as()
-        if holding(reading.unwrap(), held.tool, self.config.hold).ok:
-            returned = self.stages.return_item(scene, held)
-            if not returned.ok:
-                return returned
-            self.task.book(self.item_id, Place.SOURCE, self.request.job_id, failure.text)
-        else:
-            self.task.book(self.item_id, Place.NEEDS_PERSON, self.request.job_id, failure.text)
-            self.fallen = self.item_id
-        self.task.held = None
-        return Outcome.success(None)

@@ -15,13 +15,14 @@ from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Recovery
 from pickcell.ports import CellPorts
 from pickcell.task.attempt import Attempt
+from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, holding
 from pickcell.task.ledger import Ledger, Place
 from pickcell.task.pictures import PickPictures
 from pickcell.task.record import PickReport, write_record
 from pickcell.task.request import PickRequest
 from pickcell.task.stages import Progress, StageRunner
-from pickcell.values import GraspCandidate, HeldItem, Scene
+from pickcell.values import GraspCandidate, Scene
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class TaskConfig:
 
     max_attempts: int = 4
     hand: HandConfig = field(default_factory=HandConfig)
-    min_identity: float = 0.35
+    min_identity: float = 0.2
     """An instance must be the wanted SKU with at least this probability."""
     settle_s: float = 0.15
     """Rest before a wrist reading counts, and how long readings are averaged."""
@@ -61,8 +62,8 @@ class PickTask:
         self.ledger = ledger
         self.config = config or TaskConfig()
         self.report_directory = report_directory
-        self.held: tuple[int, HeldItem] | None = None
-        """(ledger item id, shape in hand) while something is believed to be held."""
+        self.held: Held | None = None
+        """What is believed to be in the hand."""
         self.last_scene: Scene | None = None
         self.scene_is_fresh = False
         """Nothing has moved since ``last_scene`` was seen."""
@@ -137,17 +138,9 @@ class PickTask:
         if not reading.ok:
             return reading.failed_as()
         if self.held is not None:
-            item_id, held = self.held
-            if holding(reading.unwrap(), held.tool, self.config.hold).ok:
-                if self.last_scene is None:
-                    return Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
-                returned = stages.return_item(self.last_scene, held)
-                if not returned.ok:
-                    return returned
-                self.book(item_id, Place.SOURCE, stages.report.job_id, "put back by the next pick")
-            else:
-                self.book(item_id, Place.NEEDS_PERSON, stages.report.job_id, "left the hand while the cell was stopped")
-            self.held = None
+            cleared = self.put_back(stages, self.last_scene, "put back by the next pick")
+            if not cleared.ok:
+                return cleared.failed_as()
         if self.at_home:
             return Outcome.success(None)
         self.scene_is_fresh = False
@@ -157,6 +150,31 @@ class PickTask:
         home = stages.go_home(self.config.retreat_m)
         self.at_home = home.ok
         return home
+
+    def put_back(self, stages: StageRunner, scene: Scene | None, note: str) -> Outcome[bool]:
+        """Empty the hand of what it holds, back into the source tote. The value tells whether it was still there."""
+        assert self.held is not None, "only called with something in hand"
+        held = self.held
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        still_there = holding(reading.unwrap(), held.item.tool, self.config.hold).ok
+        if not still_there:
+            self.book(held.item_id, Place.NEEDS_PERSON, stages.report.job_id, f"left the hand unseen: {note}")
+        else:
+            if not held.lifted:
+                returned = stages.release(held.item)
+            elif scene is not None:
+                returned = stages.return_item(scene, held.item)
+            else:
+                returned = Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
+            if returned.code in (Code.NO_PATH, Code.UNREACHABLE):  # nothing else will change that: a person must
+                return Outcome.failure(Code.PLACE_BLOCKED, f"It cannot be put back: {returned.text}")
+            if not returned.ok:
+                return returned.failed_as()
+            self.book(held.item_id, Place.SOURCE, stages.report.job_id, note)
+        self.held = None
+        return Outcome.success(still_there)
 
     def book(self, item_id: int, place: Place, job_id: str, note: str) -> None:
         """Book a move that has already happened: a failure is logged and kept, never undone."""

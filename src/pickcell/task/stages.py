@@ -147,6 +147,12 @@ class StageRunner:
 
     def return_item(self, scene: Scene, held: HeldItem) -> Outcome[None]:
         """Put what is held back into the source tote as it was last seen, and leave."""
+        with self.computing():
+            up = self.ports.motion.plan_lift(scene, held)
+        if up.ok:
+            lifted = self.move(up.unwrap())
+            if not lifted.ok:
+                return lifted
         placed = self.place(scene, held, "source")
         if not placed.ok:
             return placed.failed_as()

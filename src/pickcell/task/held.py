@@ -1,0 +1,18 @@
+"""What the task believes to be in the hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pickcell.values import HeldItem
+
+
+@dataclass
+class Held:
+    """What is believed to be in the hand."""
+
+    item_id: int
+    """In the ledger."""
+    item: HeldItem
+    lifted: bool = False
+    """It has left the ground. Until then, letting go where it is sets it back where it was."""
