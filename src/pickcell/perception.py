@@ -18,7 +18,7 @@ from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.identity import Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
-from pickcell.segmentation import GeometricSegmenter, Segmenter, label_image
+from pickcell.segmentation import GeometricSegmenter, Segmenter, label_images
 from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
@@ -77,7 +77,7 @@ class PerceptionPipeline:
         timings = {"fusion": _ms(start), **scene.timings_ms}
         start = time.perf_counter()
         labels = self._segmenter.segment(scene, self._longest(manifest))
-        images = [label_image(view, scene.volume, scene.surface, labels) for view in scene.views]
+        images = label_images(scene.views, scene.volume, scene.surface, labels)
         timings["segmentation"] = _ms(start)
         start = time.perf_counter()
         completed = self._completer.complete_all(scene.cloud, labels, scene.volume)

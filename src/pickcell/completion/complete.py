@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pickcell.cell import CellConfig
 from pickcell.completion.box import fit_box
 from pickcell.completion.config import CompletionConfig
-from pickcell.completion.merge import merge_parts
+from pickcell.completion.merge import merge_parts, thin
 from pickcell.completion.outline import Footprint, footprint_of, walls_below
 from pickcell.completion.tops import TopMap
 from pickcell.fusion.tsdf import TsdfVolume
@@ -83,7 +83,8 @@ class GeometricCompleter:
         body = np.vstack([points, side_points, self._foot(points, footprint, support)])
         body_normals = np.vstack([normals, side_normals, np.tile(-up, (len(body) - len(points) - len(side_points), 1))])
         X_tote_box, extents = fit_box(body, body_normals, up)
-        mirrored, mirrored_normals, trust = self._mirror(points, normals, X_tote_box, volume)
+        few = thin(points, config.spacing_m)
+        mirrored, mirrored_normals, trust = self._mirror(points[few], normals[few], X_tote_box, volume)
         parts = [
             (points, normals, np.ones(len(points))),
             (side_points, side_normals, np.full(len(side_points), config.extruded_confidence)),

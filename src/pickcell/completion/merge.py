@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Part = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Points (N, 3), normals (N, 3), confidence (N,)."""
@@ -27,7 +27,7 @@ def merge_parts(
         return measured, measured_normals, ones.astype(np.float32), own
     keep = _best_per_cell(points, confidence, spacing_m)
     points, normals, confidence = points[keep], normals[keep], confidence[keep]
-    distance, nearest = cKDTree(measured).query(points)
+    distance, nearest = nearest_measured(measured, points, merge_m)
     same_face = np.sum(measured_normals[nearest] * normals, axis=1) > 0.5
     new = ~((distance < merge_m) & same_face) & (distance > 0.5 * spacing_m)
     return (
@@ -40,9 +40,58 @@ def merge_parts(
 
 def _best_per_cell(points: NDArray[np.float64], confidence: NDArray[np.float64], cell_m: float) -> NDArray[np.intp]:
     """Rows of the most confident point of each cell."""
-    ijk = np.floor(points / cell_m).astype(np.int64) + 100_000
-    key = (ijk[:, 0] * 200_003 + ijk[:, 1]) * 200_003 + ijk[:, 2]
+    key = _cell_keys(points, cell_m)
     order = np.lexsort((-confidence, key))
     first = np.ones(len(order), bool)
     first[1:] = key[order[1:]] != key[order[:-1]]
     return order[first]
+
+
+def nearest_measured(
+    measured: NDArray[np.float64], points: NDArray[np.float64], reach_m: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distance (N,) to the nearest of ``measured`` (M, 3) and its row; infinite, with row 0, beyond about ``reach_m``."""
+    low = measured.min(axis=0) - 2.0 * reach_m
+    shape = np.ceil((measured.max(axis=0) - low) / reach_m).astype(np.int64) + 3
+    cell = np.floor((measured - low) / reach_m).astype(np.int64)
+    key = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
+    order = np.argsort(key, kind="stable")
+    start = np.searchsorted(key[order], np.arange(int(np.prod(shape)) + 1))
+    return _nearest(measured, points, order, start, shape, low, reach_m)
+
+
+@njit(cache=True, nogil=True)
+def _nearest(measured, points, order, start, shape, low, cell_m):  # type: ignore[no-untyped-def]
+    distance = np.full(len(points), np.inf)
+    nearest = np.zeros(len(points), np.intp)
+    for p in range(len(points)):
+        i = int(np.floor((points[p, 0] - low[0]) / cell_m))
+        j = int(np.floor((points[p, 1] - low[1]) / cell_m))
+        k = int(np.floor((points[p, 2] - low[2]) / cell_m))
+        best = np.inf
+        for i2 in range(max(i - 1, 0), min(i + 2, shape[0])):
+            for j2 in range(max(j - 1, 0), min(j + 2, shape[1])):
+                for k2 in range(max(k - 1, 0), min(k + 2, shape[2])):
+                    key = (i2 * shape[1] + j2) * shape[2] + k2
+                    for r in range(start[key], start[key + 1]):
+                        q = order[r]
+                        dx = measured[q, 0] - points[p, 0]
+                        dy = measured[q, 1] - points[p, 1]
+                        dz = measured[q, 2] - points[p, 2]
+                        d = dx * dx + dy * dy + dz * dz
+                        if d < best:
+                            best = d
+                            nearest[p] = q
+        distance[p] = np.sqrt(best)
+    return distance, nearest
+
+
+def thin(points: NDArray[np.float64], cell_m: float) -> NDArray[np.intp]:
+    """Rows of one point per ``cell_m`` cell, the first in each."""
+    return np.unique(_cell_keys(points, cell_m), return_index=True)[1]
+
+
+def _cell_keys(points: NDArray[np.float64], cell_m: float) -> NDArray[np.int64]:
+    """One number per cubic cell; distinct for cells within 400 m of the origin at 4 mm."""
+    ijk = np.floor(points / cell_m).astype(np.int64) + 100_000
+    return (ijk[:, 0] * 200_003 + ijk[:, 1]) * 200_003 + ijk[:, 2]

@@ -42,10 +42,14 @@ class TopMap:
 
     def exposure(self, label: int, points: NDArray[np.float64]) -> float:
         """Share of the cells covered by an item's full shape (N, 3) over which nothing else lies."""
-        ij = np.unique(self._cells(points[:, :2]), axis=0)
-        top_of_item = np.full(self.height.shape, -np.inf)
         cells = self._cells(points[:, :2])
-        np.maximum.at(top_of_item, (cells[:, 0], cells[:, 1]), points[:, 2])
-        i, j = ij.T
-        covered = (self.label[i, j] != label) & (self.label[i, j] > 0) & (self.height[i, j] > top_of_item[i, j] - 0.003)
-        return float(1.0 - covered.mean()) if len(ij) else 0.0
+        flat = cells[:, 0] * self.height.shape[1] + cells[:, 1]
+        order = np.argsort(points[:, 2], kind="stable")
+        top = np.full(self.height.size, -np.inf)
+        top[flat[order]] = points[order, 2]  # the last write wins: the highest
+        own = np.flatnonzero(np.isfinite(top))
+        if len(own) == 0:
+            return 0.0
+        label_there, height_there = self.label.ravel()[own], self.height.ravel()[own]
+        covered = (label_there != label) & (label_there > 0) & (height_there > top[own] - 0.003)
+        return float(1.0 - covered.mean())

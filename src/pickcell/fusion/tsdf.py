@@ -92,21 +92,27 @@ class TsdfVolume:
 
     def distance(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N,) signed distance in units of the truncation at points (N, 3); 0 outside the grid and where never observed."""
-        ijk = self.voxel_of(points)
-        inside = np.all((ijk >= 0) & (ijk < np.array(self.tsdf.shape)), axis=1)
-        out = np.zeros(len(ijk))
-        out[inside] = self.tsdf[tuple(ijk[inside].T)]
-        return out
+        X_grid_base = inverse(self.X_base_grid)
+        return _sample(self.tsdf, self.weight, np.asarray(points, dtype=np.float64), X_grid_base, self.voxel_m)
 
     def observed_free(self, points: NDArray[np.floating], clearance: float = 0.6) -> NDArray[np.bool_]:
         """(N,) whether each point (N, 3) lies in space that was looked through, ``clearance`` truncations off any
         surface. Points outside the grid are not known to be free."""
-        ijk = self.voxel_of(points)
-        inside = np.all((ijk >= 0) & (ijk < np.array(self.tsdf.shape)), axis=1)
-        out = np.zeros(len(ijk), bool)
-        i, j, k = ijk[inside].T
-        out[inside] = (self.weight[i, j, k] > 0) & (self.tsdf[i, j, k] > clearance)
-        return out
+        return self.distance(points) > clearance
+
+
+@njit(cache=True, nogil=True)
+def _sample(tsdf, weight, points, X, voxel):  # type: ignore[no-untyped-def]
+    """Value of the voxel that each point lies in; 0 outside and where the weight is 0."""
+    out = np.zeros(len(points))
+    for p in range(len(points)):
+        a, b, c = points[p]
+        i = int(np.floor((X[0, 0] * a + X[0, 1] * b + X[0, 2] * c + X[0, 3]) / voxel))
+        j = int(np.floor((X[1, 0] * a + X[1, 1] * b + X[1, 2] * c + X[1, 3]) / voxel))
+        m = int(np.floor((X[2, 0] * a + X[2, 1] * b + X[2, 2] * c + X[2, 3]) / voxel))
+        if 0 <= i < tsdf.shape[0] and 0 <= j < tsdf.shape[1] and 0 <= m < tsdf.shape[2] and weight[i, j, m] > 0:
+            out[p] = tsdf[i, j, m]
+    return out
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -148,59 +154,63 @@ def _integrate(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _extract(tsdf, weight, min_weight):  # type: ignore[no-untyped-def]
-    """Surface cells: the mean of the zero crossings on a cell's edges, in voxel-centre coordinates, with the gradient."""
+def _crossing(tsdf, weight, i, j, m, axis, min_weight):  # type: ignore[no-untyped-def]
+    """Where the level is zero between a voxel and the next one along an axis, 0..1 of the way; -1 where it is not."""
+    i2, j2, m2 = i + (axis == 0), j + (axis == 1), m + (axis == 2)
+    a, b = tsdf[i, j, m], tsdf[i2, j2, m2]
+    if (a < 0.0) == (b < 0.0) or a >= 1.0 or b >= 1.0 or weight[i2, j2, m2] < min_weight:
+        return -1.0
+    return a / (a - b)
+
+
+@njit(cache=True, nogil=True)
+def _surface_cells(tsdf, weight, min_weight):  # type: ignore[no-untyped-def]
+    """(N, 3) voxels with a crossing on one of their three upward edges."""
     nx, ny, nz = tsdf.shape
-    index = np.full((nx, ny, nz), -1, np.int32)
-    # A crossing on the edge from (i, j, m) along an axis belongs to the cell of its lower end.
+    cells = np.empty((32768, 3), np.int32)
     count = 0
-    for sweep in range(2):
-        if sweep == 1:
-            points = np.zeros((count, 3), np.float32)
-            normals = np.zeros((count, 3), np.float32)
-            cells = np.zeros((count, 3), np.int32)
-            count = 0
-        for i in range(1, nx - 2):
-            for j in range(1, ny - 2):
-                for m in range(1, nz - 2):
-                    if weight[i, j, m] < min_weight:
-                        continue
-                    a = tsdf[i, j, m]
-                    if a >= 1.0:
-                        continue
-                    n, px, py, pz = 0, 0.0, 0.0, 0.0
-                    for axis in range(3):
-                        i2, j2, m2 = i + (axis == 0), j + (axis == 1), m + (axis == 2)
-                        if weight[i2, j2, m2] < min_weight:
-                            continue
-                        b = tsdf[i2, j2, m2]
-                        if (a < 0.0) == (b < 0.0) or b >= 1.0:
-                            continue
-                        f = a / (a - b)
-                        n += 1
-                        px += f * (axis == 0)
-                        py += f * (axis == 1)
-                        pz += f * (axis == 2)
-                    if n == 0:
-                        continue
-                    if sweep == 1:
-                        gx = _slope(tsdf, weight, i, j, m, 0, min_weight)
-                        gy = _slope(tsdf, weight, i, j, m, 1, min_weight)
-                        gz = _slope(tsdf, weight, i, j, m, 2, min_weight)
-                        length = np.sqrt(gx * gx + gy * gy + gz * gz)
-                        if length < 1e-6:
-                            gz, length = 1.0, 1.0
-                        points[count, 0] = i + px / n
-                        points[count, 1] = j + py / n
-                        points[count, 2] = m + pz / n
-                        normals[count, 0] = gx / length
-                        normals[count, 1] = gy / length
-                        normals[count, 2] = gz / length
-                        cells[count, 0] = i
-                        cells[count, 1] = j
-                        cells[count, 2] = m
-                        index[i, j, m] = count
-                    count += 1
+    for i in range(1, nx - 2):
+        for j in range(1, ny - 2):
+            for m in range(1, nz - 2):
+                if weight[i, j, m] < min_weight or tsdf[i, j, m] >= 1.0:
+                    continue
+                for axis in range(3):
+                    if _crossing(tsdf, weight, i, j, m, axis, min_weight) >= 0.0:
+                        if count == len(cells):
+                            grown = np.empty((2 * count, 3), np.int32)
+                            grown[:count] = cells
+                            cells = grown
+                        cells[count, 0], cells[count, 1], cells[count, 2] = i, j, m
+                        count += 1
+                        break
+    return cells[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _extract(tsdf, weight, min_weight):  # type: ignore[no-untyped-def]
+    """Per surface cell the mean of its crossings, in voxel-centre coordinates, and the direction of the gradient."""
+    cells = _surface_cells(tsdf, weight, min_weight)
+    index = np.full(tsdf.shape, -1, np.int32)
+    points = np.empty(cells.shape, np.float32)
+    normals = np.empty(cells.shape, np.float32)
+    for p in range(len(cells)):
+        i, j, m = cells[p]
+        index[i, j, m] = p
+        shift = np.zeros(3)
+        slope = np.empty(3)
+        n = 0
+        for axis in range(3):
+            f = _crossing(tsdf, weight, i, j, m, axis, min_weight)
+            if f >= 0.0:
+                shift[axis] += f
+                n += 1
+            slope[axis] = _slope(tsdf, weight, i, j, m, axis, min_weight)
+        length = np.sqrt(slope[0] ** 2 + slope[1] ** 2 + slope[2] ** 2)
+        if length < 1e-6:
+            slope[2], length = 1.0, 1.0
+        for axis in range(3):
+            points[p, axis] = cells[p, axis] + shift[axis] / n
+            normals[p, axis] = slope[axis] / length
     return points, normals, cells, index
 
 

@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
 from pickcell.fusion.config import FusionConfig
+from pickcell.fusion.frames import project
 from pickcell.fusion.furniture import FurnitureBox
 from pickcell.fusion.tsdf import DepthView
-from pickcell.geometry import inverse, make_pose, transform_points
+from pickcell.geometry import Pose, inverse, make_pose, transform_points
 from pickcell.values import HeightMap, Voxel, VoxelGrid
 
 MIN_HITS = 2
 """Depth pixels (of every second row and column) that make a voxel occupied: one alone may be noise."""
+
+CEILING_M = 0.25
+"""Points higher than this above a tote's rim are no content (an arm, a hand)."""
 
 
 def workspace_bounds(cell: CellConfig, config: FusionConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,16 +180,30 @@ def height_map(cell: CellConfig, tote: str, views: list[DepthView], resolution: 
     for view in views:
         k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
         X_map_camera = inverse(X_base_map) @ view.X_base_camera
-        _raise_cells(first, second, view.depth_m, view.weight, k, X_map_camera, resolution, inner[2] + 0.25)
+        window = _window(view, X_base_map, inner + np.array([0.0, 0.0, CEILING_M]))
+        _raise_cells(first, second, view.depth_m, view.weight, window, k, X_map_camera, resolution, inner[2] + CEILING_M)
     height = np.where(np.isfinite(second), second, first)
     return HeightMap(X_base_map, resolution, np.where(np.isfinite(height), height, np.nan))
 
 
+def _window(view: DepthView, X_base_box: Pose, size: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """First and last + 1 row, first and last + 1 column of the image that can show a box with a corner at ``X_base_box``;
+    the whole image when the box reaches behind the camera."""
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * size
+    u, v, z = project(view.camera, view.X_base_camera, transform_points(X_base_box, corners))
+    height, width = view.depth_m.shape
+    if not (z > 0.05).all():
+        return 0, height, 0, width
+    rows = np.clip([v.min() - 1, v.max() + 2], 0, height).astype(int)
+    columns = np.clip([u.min() - 1, u.max() + 2], 0, width).astype(int)
+    return int(rows[0]), int(rows[1]), int(columns[0]), int(columns[1])
+
+
 @njit(cache=True, nogil=True)
-def _raise_cells(first, second, depth, weight, k, X, res, ceiling):  # type: ignore[no-untyped-def]
+def _raise_cells(first, second, depth, weight, window, k, X, res, ceiling):  # type: ignore[no-untyped-def]
     nx, ny = first.shape
-    for v in range(depth.shape[0]):
-        for u in range(depth.shape[1]):
+    for v in range(window[0], window[1]):
+        for u in range(window[2], window[3]):
             z = depth[v, u]
             if z <= 0 or weight[v, u] <= 0:
                 continue

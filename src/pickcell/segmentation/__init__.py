@@ -1,7 +1,7 @@
 """Segmentation: which points of the fused surface, and which pixels, belong to which item."""
 
 from pickcell.segmentation.config import SegmentationConfig
-from pickcell.segmentation.labels import label_image
+from pickcell.segmentation.labels import label_images
 from pickcell.segmentation.segment import GeometricSegmenter, Segmenter
 
-__all__ = ["GeometricSegmenter", "SegmentationConfig", "Segmenter", "label_image"]
+__all__ = ["GeometricSegmenter", "SegmentationConfig", "Segmenter", "label_images"]

@@ -32,7 +32,13 @@ def agglomerate(
         return np.zeros(0, np.int64)
     spans = centres @ _DIRECTIONS.T
     root = _merge(
-        spans.copy(), spans.copy(), pairs, links.astype(np.float64), evidence.astype(np.float64), max_diameter_m, threshold
+        spans.copy(),
+        spans.copy(),
+        pairs.astype(np.int64),
+        links.astype(np.float64),
+        evidence.astype(np.float64),
+        max_diameter_m,
+        threshold,
     )
     _, out = np.unique(root, return_inverse=True)
     return out.astype(np.int64)

@@ -12,25 +12,48 @@ from pickcell.geometry import inverse
 
 REACH = 2
 """A pixel takes the label of a surface cell at most this many cells from where its depth puts it."""
+FAR = 99
 
 
-def label_image(view: DepthView, volume: TsdfVolume, surface: Surface, labels: NDArray[np.int32]) -> NDArray[np.uint16]:
-    """(H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
-    X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
-    k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
-    cell_label = np.full(surface.index.shape, -1, np.int32)
-    if len(labels):
-        cell_label[tuple(surface.cells.T)] = labels
-    painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, cell_label)
-    # depth noise throws single pixels off the surface: they take the label around them
-    return np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16)
+def label_images(
+    views: list[DepthView] | tuple[DepthView, ...], volume: TsdfVolume, surface: Surface, labels: NDArray[np.int32]
+) -> list[NDArray[np.uint16]]:
+    """Per view, (H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
+    nearest = _spread(surface.cells, labels.astype(np.uint16), surface.index.shape)
+    images = []
+    for view in views:
+        X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
+        k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
+        painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, nearest)
+        # depth noise throws single pixels off the surface: they take the label around them
+        images.append(np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16))
+    return images
 
 
 @njit(cache=True, nogil=True)
-def _paint(depth, k, X, voxel, cell_label):  # type: ignore[no-untyped-def]
-    """Look up the label of the surface cell nearest to each pixel's point."""
+def _spread(cells, labels, shape):  # type: ignore[no-untyped-def]
+    """Label volume: each cell within REACH of a surface cell takes the label of the nearest one (0 is a label, too)."""
+    label = np.zeros(shape, np.uint16)
+    distance = np.full(shape, FAR, np.uint8)
+    nx, ny, nz = shape
+    for p in range(len(cells)):
+        i, j, m = cells[p]
+        for i2 in range(max(i - REACH, 0), min(i + REACH + 1, nx)):
+            for j2 in range(max(j - REACH, 0), min(j + REACH + 1, ny)):
+                d_ij = (i2 - i) * (i2 - i) + (j2 - j) * (j2 - j)
+                for m2 in range(max(m - REACH, 0), min(m + REACH + 1, nz)):
+                    d = d_ij + (m2 - m) * (m2 - m)
+                    if d < distance[i2, j2, m2]:
+                        distance[i2, j2, m2] = d
+                        label[i2, j2, m2] = labels[p]
+    return label
+
+
+@njit(cache=True, nogil=True)
+def _paint(depth, k, X, voxel, nearest):  # type: ignore[no-untyped-def]
+    """Look up the label at each pixel's point."""
     h, w = depth.shape
-    nx, ny, nz = cell_label.shape
+    nx, ny, nz = nearest.shape
     out = np.zeros((h, w), np.uint16)
     for v in range(h):
         for u in range(w):
@@ -42,21 +65,6 @@ def _paint(depth, k, X, voxel, cell_label):  # type: ignore[no-untyped-def]
             a = (X[0, 0] * x + X[0, 1] * y + X[0, 2] * z + X[0, 3]) / voxel - 0.5
             b = (X[1, 0] * x + X[1, 1] * y + X[1, 2] * z + X[1, 3]) / voxel - 0.5
             c = (X[2, 0] * x + X[2, 1] * y + X[2, 2] * z + X[2, 3]) / voxel - 0.5
-            if a < 0 or b < 0 or c < 0 or a >= nx or b >= ny or c >= nz:
-                continue
-            i, j, m = int(a), int(b), int(c)
-            best, found = 1e9, 0
-            for di in range(-REACH, REACH + 1):
-                for dj in range(-REACH, REACH + 1):
-                    for dm in range(-REACH, REACH + 1):
-                        i2, j2, m2 = i + di, j + dj, m + dm
-                        if i2 < 0 or j2 < 0 or m2 < 0 or i2 >= nx or j2 >= ny or m2 >= nz:
-                            continue
-                        label = cell_label[i2, j2, m2]
-                        if label < 0:
-                            continue
-                        d = (a - i2 - 0.5) ** 2 + (b - j2 - 0.5) ** 2 + (c - m2 - 0.5) ** 2
-                        if d < best:
-                            best, found = d, label
-            out[v, u] = found
+            if a >= 0 and b >= 0 and c >= 0 and a < nx and b < ny and c < nz:
+                out[v, u] = nearest[int(a), int(b), int(c)]
     return out
