@@ -89,6 +89,8 @@ class SimWorld:
             raise ValueError(f"item {item_id} exists already; in use: {sorted(self.item_bodies)}")
         item = ItemBody(item_id, body, name, shiny)
         self.item_bodies[item_id] = item
+        if self._sleeping:
+            self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)  # else Bullet wakes it again in the next step
         return item
 
     def remove_body(self, item_id: int) -> None:
@@ -96,6 +98,11 @@ class SimWorld:
         if item_id not in self.item_bodies:
             raise KeyError(f"no item {item_id}; the world has {sorted(self.item_bodies)}")
         p.removeBody(self.item_bodies.pop(item_id).body, physicsClientId=self.client)
+        for item in self.item_bodies.values():  # it may have lain under others
+            self.wake(item.body)
+
+    def _activate(self, body: int, state: int) -> None:
+        p.changeDynamics(body, -1, activationState=state, physicsClientId=self.client)
 
     def item_of_body(self, body: int) -> ItemBody | None:
         """The item that a PyBullet body is, None for furniture and robot."""
@@ -111,7 +118,7 @@ class SimWorld:
 
     def wake(self, body: int) -> None:
         """Wake an item, because something that Bullet does not know of (the cup) is about to act on it."""
-        p.changeDynamics(body, -1, activationState=p.ACTIVATION_STATE_WAKE_UP, physicsClientId=self.client)
+        self._activate(body, p.ACTIVATION_STATE_WAKE_UP)
         item = self.item_of_body(body)
         if item is not None:
             item.asleep, item.still_since_s = False, None
@@ -121,6 +128,7 @@ class SimWorld:
         item = self.item_of_body(body)
         if item is not None and not item.held:
             self.wake(body)
+            self._activate(body, p.ACTIVATION_STATE_DISABLE_SLEEPING)
             item.held = True
 
     def release(self, body: int) -> None:
@@ -128,6 +136,8 @@ class SimWorld:
         item = self.item_of_body(body)
         if item is not None:
             item.held, item.still_since_s = False, None
+            if self._sleeping:
+                self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)
 
     def close(self) -> None:
         """Disconnect from physics; calling twice does no harm."""
@@ -193,8 +203,9 @@ class SimWorld:
                 item.asleep, item.still_since_s = False, None
             elif item.still_since_s is None:
                 item.still_since_s = self.time_s
-            elif not item.asleep and self.time_s - item.still_since_s >= SLEEP_AFTER_S:
-                p.changeDynamics(item.body, -1, activationState=p.ACTIVATION_STATE_SLEEP, physicsClientId=self.client)
+            elif self.time_s - item.still_since_s >= SLEEP_AFTER_S:
+                # Said again each time: in a pile, Bullet wakes a sleeper with the last of its neighbours.
+                self._activate(item.body, p.ACTIVATION_STATE_SLEEP)
                 item.asleep = True
 
 
