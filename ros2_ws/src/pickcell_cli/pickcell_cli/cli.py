@@ -224,8 +224,8 @@ def _parser() -> argparse.ArgumentParser:
             "--attend",
             choices=("auto", "wait", "reset", "cancel"),
             default="auto",
-            help="when the cell asks for a person: wait for a reset from elsewhere, reset it, or cancel the rest. auto: reset "
-            "a simulated cell (nobody can look into it); else wait at a terminal and cancel without one",
+            help="when the cell asks for a person: wait for a reset from elsewhere, reset it, or cancel the rest. auto: "
+            "reset a simulated cell (nobody can look into it); else wait at a terminal and cancel without one",
         )
     add("status", status, "what the cell is doing, its queue, ledger, nodes and cameras").add_argument(
         "--json", action="store_true"

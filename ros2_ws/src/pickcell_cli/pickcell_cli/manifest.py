@@ -1,4 +1,4 @@
-"""The manifest: telling the cell what is in the source tote, from a file or, in simulation, from the simulator's host side."""
+"""The manifest: telling the cell what is in the source tote, from a file or, in simulation, from the simulator."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pickcell_node.parameters import read_parameters
 from rclpy.node import Node
 
 from pickcell.catalogue import load_catalogue
-from pickcell.cell import CellConfig, load_cell
+from pickcell.cell import load_cell
 from pickcell.outcome import Code, Outcome
 from pickcell.task.dispatcher import Dispatcher
 from pickcell.task.ledger import Ledger
@@ -77,7 +77,7 @@ class PickTaskApp:
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
         )
         self._cell = RosCell(self.node, cell, limits, parameters.heartbeat_max_age_s, self._dispatcher.interrupted)
-        self._task = PickTask(self._cell, catalogue, self._ledger, _config(cell), self._paperwork.directory)
+        self._task = PickTask(self._cell, catalogue, self._ledger, TaskConfig(hand=cell.hand), self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
         self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end
         self._board = Board(self.node, self._desk, self._ledger, self._cell, CellStatistics())
@@ -142,10 +142,6 @@ class PickTaskApp:
     def _unstarted(self, ticket: Ticket, request: PickRequest, outcome: Outcome[None]) -> PickReport:
         now_s = self._cell.clock.now_s()
         return unstarted(ticket.job_id, request.job_id, request.sku, request.line, outcome, now_s)
-
-
-def _config(cell: CellConfig) -> TaskConfig:
-    return TaskConfig(payload_max_kg=cell.hand.payload_max_kg, opening_max_m=cell.hand.opening_max_m)
 
 
 def main() -> None:
