@@ -26,6 +26,8 @@ class HoldConfig:
     """Change of jaw width that counts as slipping."""
     contact_force_n: float = 10.0
     """Force along the approach that ends the contact motion."""
+    touchdown_force_n: float = 8.0
+    """Change of wrist force that ends lowering: what is held stands on something."""
     collision_force_n: float = 45.0
     """Change of wrist force that counts as hitting something while moving freely."""
     weight_tolerance_kg: float = 0.02

@@ -74,7 +74,9 @@ class PickTask:
         report = PickReport(request.job_id, request.sku, request.order_id, request.line)
         report.start_s = self.ports.clock.now_s()
         directory = self.report_directory / request.job_id if self.report_directory else None
-        stages = StageRunner(self.ports, report, progress, self.config.hand.opening_max_m)
+        stages = StageRunner(
+            self.ports, report, progress, self.config.hand.opening_max_m, self.config.hold.touchdown_force_n
+        )
         pictures = PickPictures(directory, report, self.config.hand)
         try:
             outcome = self._run_checked(request, stages, pictures)

@@ -35,10 +35,16 @@ class StageRunner:
     """Times stages into a report and offers the motions that several stages share."""
 
     def __init__(
-        self, ports: CellPorts, report: PickReport, progress: Callable[[Progress], None], opening_max_m: float
+        self,
+        ports: CellPorts,
+        report: PickReport,
+        progress: Callable[[Progress], None],
+        opening_max_m: float,
+        touchdown_force_n: float,
     ) -> None:
         self.ports = ports
         self.opening_max_m = opening_max_m
+        self.touchdown_force_n = touchdown_force_n
         self.report = report
         self._progress = progress
         self._current: StageRecord | None = None
@@ -133,17 +139,35 @@ class StageRunner:
         return self.move(home.unwrap()) if home.ok else home.failed_as()
 
     def place(self, scene: Scene, held: HeldItem, tote: str, watch: Watch | None = None) -> Outcome[PlacePlan]:
-        """Carry what is held to a free place in ``tote`` and lower it there, without letting go."""
+        """Carry what is held to a free place in ``tote`` and lower it there until it touches down, without letting go."""
         with self.computing():
             planned = self.ports.motion.plan_place(scene, held, tote)
         if not planned.ok:
             return planned
         plan = planned.unwrap()
-        for leg in (plan.transfer, plan.lower):
-            moved = self.move(leg, watch)
-            if not moved.ok:
-                return moved.failed_as()
-        return planned
+        carried = self.move(plan.transfer, watch)
+        if not carried.ok:
+            return carried.failed_as()
+        lowered = self._lower(plan, watch)
+        return planned if lowered.ok else lowered.failed_as()
+
+    def _lower(self, plan: PlacePlan, watch: Watch | None) -> Outcome[None]:
+        """Down to the release pose, or until something below pushes back: then it stands, and may be let go."""
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        tare = reading.unwrap().wrench
+        touched = False
+
+        def lower_watch(reading: RobotReading) -> Outcome[None]:
+            nonlocal touched
+            touched = force_change_n(reading.wrench, tare) > self.touchdown_force_n
+            if touched:
+                return Outcome.failure(Code.UNEXPECTED_CONTACT, "Touched down.")
+            return watch(reading) if watch else Outcome.success(None)
+
+        lowered = self.move(plan.lower, lower_watch)
+        return Outcome.success(None) if touched else lowered
 
     def return_item(self, scene: Scene, held: HeldItem) -> Outcome[None]:
         """Put what is held back into the source tote as it was last seen, and leave."""
