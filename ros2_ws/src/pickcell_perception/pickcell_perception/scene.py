@@ -101,17 +101,22 @@ class SceneApp:
         if not frames.ok:
             return frames.failed_as()
         images = frames.unwrap()
-        now_s = self.node.get_clock().now().nanoseconds * 1e-9
-        oldest_s = min(frame.stamp_s for frame in images)
+        stamps = [frame.stamp_s for frame in images]
+        oldest_s = min(stamps)
+        # An image may overtake the clock message of its moment: time is never before the newest capture.
+        now_s = max(self._now_s(), *stamps)
         joints = self._inputs.joints.state(oldest_s, self.parameters.frame_timeout_s)
         if joints is None:
             return Outcome.failure(Code.NODE_LOST, "/joint_states is silent: where the arm stands in the images is unknown.")
         return self._pipeline.observe(images, joints, manifest.unwrap(), now_s)
 
+    def _now_s(self) -> float:
+        """Cell time by the input's clock, which runs on while a request keeps this node's executor busy."""
+        return self._input_node.get_clock().now().nanoseconds * 1e-9
+
     def _frames(self, not_before_s: float) -> Outcome[list[RgbdFrame]]:
         """New frames of all cameras, or of enough of them. The failure names the cameras that do not deliver."""
-        now_s = self.node.get_clock().now().nanoseconds * 1e-9
-        oldest_s = max(not_before_s, now_s - min(c.max_age_s for c in self._pipeline.cell.cameras))
+        oldest_s = max(not_before_s, self._now_s() - min(c.max_age_s for c in self._pipeline.cell.cameras))
         frames, gaps = self._inputs.cameras.frames(oldest_s, self.parameters.frame_timeout_s)
         if frames and len(gaps) <= self.parameters.tolerated_missing_cameras:
             return Outcome.success(list(frames.values()))
@@ -126,7 +131,7 @@ class SceneApp:
             msg.cameras = [health_to_msg(health) for health in scene.cameras]
             msg.timings_ms = named_values_to_msg(scene.timings_ms)
         else:
-            msg.header.stamp = self.node.get_clock().now().to_msg()
+            msg.header.stamp = time_msg(self._now_s())
         self._instances.publish(msg)
 
 
