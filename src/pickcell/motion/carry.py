@@ -21,6 +21,8 @@ from pickcell.values import HeldItem, JointTrajectory, PlacePlan, Scene, Tool
 Array = NDArray[np.float64]
 
 LEAST_RETREAT_M = 0.005
+CHUNK = 64
+"""Places that are checked at once."""
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,20 @@ class CarryPlanner:
         """The first places (k, 4, 4) at which hand and item, closed and opened, clear walls and neighbours; not two at
         nearly the same spot, so that the few that are tried with the arm differ."""
         cfg = self._core.config.place
-        poses = poses[: 4 * cfg.shortlist]
-        rows = np.ascontiguousarray(poses[:, :3])
-        ok = np.ones(len(poses), dtype=bool)
-        for state in (load, self._opened(load)):
-            ok[ok] = rigid_clearance(world, *self._rigid_hand(state, world), rows[ok]) >= 0.0
+        states = [self._rigid_hand(state, world) for state in (load, self._opened(load))]
         kept: list[Array] = []
-        for X in poses[ok]:
-            if all(self._apart(X, other) for other in kept):
-                kept.append(X)
-                if len(kept) == cfg.tried:
-                    break
-        return np.array(kept).reshape(-1, 4, 4)
+        for first in range(0, min(len(poses), cfg.shortlist), CHUNK):
+            chunk = poses[first : first + CHUNK]
+            chunk = chunk[[all(self._apart(X, other) for other in kept) for X in chunk]]
+            for state in states:
+                rows = np.ascontiguousarray(chunk[:, :3])
+                chunk = chunk[rigid_clearance(world, *state, rows) >= 0.0]
+            for X in chunk:
+                if all(self._apart(X, other) for other in kept):
+                    kept.append(X)
+            if len(kept) >= cfg.tried:
+                break
+        return np.array(kept[: cfg.tried]).reshape(-1, 4, 4)
 
     @staticmethod
     def _apart(a: Array, b: Array) -> bool:

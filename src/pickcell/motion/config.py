@@ -62,9 +62,11 @@ class PlaceConfig:
     """An item may stand out of the tote by this much."""
     map_cell_m: float = 0.008
     """Height maps finer than this are coarsened (by their maximum) first."""
-    shortlist: int = 400
-    """Places whose hand pose is checked against the walls."""
-    tried: int = 14
+    per_yaw: int = 300
+    """Best places kept of each orientation."""
+    shortlist: int = 2400
+    """Best places of all whose hand pose is checked against the walls."""
+    tried: int = 10
     """Places that pass this and are tried with the arm."""
     gap_weight: float = 0.8
     """Cost of a metre of mean gap between the item's underside and its support, in metres of support height."""

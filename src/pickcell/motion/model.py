@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 JAW_JOINTS = ("jaw_left_joint", "jaw_right_joint")
 CUP_JOINT = "cup_slide_joint"
 ITEM_LINK = "held item"
+SURVEY = 250
+"""Random configurations from which a robot's own overlaps and reach are measured."""
 
 
 class Spheres(NamedTuple):
@@ -187,9 +189,8 @@ class RobotModel:
         a third of all configurations, others when they do in nearly all: that is the model's bulge, not a collision.
         """
         rng = np.random.default_rng(0)
-        qs = np.zeros((600, self.size))
-        qs[:, : self.n] = rng.uniform(self.lower, self.upper, (600, self.n))
-        qs[:] = self.full(qs[:, : self.n], jaw_opening=np.inf, cup_extended=True)
+        arm = rng.uniform(self.lower, self.upper, (SURVEY, self.n))
+        qs = self.full(arm, jaw_opening=np.inf, cup_extended=True)
         share = _survey(self.chain, self.spheres_local, qs, self.joint_reach)
         self.joint_reach *= 1.05  # samples, not a bound
         s = self.spheres_local

@@ -204,7 +204,7 @@ def _rank_known(
                 + config.yaw_weight * turn
                 + penalty
             )
-            best = np.argsort(cost, kind="stable")[: config.shortlist]
+            best = np.argsort(cost, kind="stable")[: config.per_yaw]
             X = np.tile(np.eye(4), (len(best), 1, 1))
             X[:, :3, :3] = R
             X[:, :3, 3] = xyz[best] + [0.0, 0.0, config.drop_m]

@@ -19,7 +19,9 @@ from pickcell.motion.urdf import Shape
 
 SLACK_M = 0.004
 BULGE_MIN_M, BULGE_MAX_M, BULGE_SHARE = 0.0035, 0.018, 0.15
-MAX_CANDIDATES, MAX_SAMPLES = 1500, 700
+MAX_CANDIDATES, MAX_SAMPLES = 1500, 2000
+SAMPLE_SPACING_M = 0.012
+SHARP_RAD, EDGE_SPACING_M = 0.5, 0.006
 
 Array = NDArray[np.float64]
 Depth = Callable[[Array], Array]
@@ -48,14 +50,18 @@ def _ball(radius: float) -> tuple[Depth, Array, Array]:
 
 
 def _surface(mesh: trimesh.Trimesh, low: Array, high: Array) -> Array:
-    """Evenly spread surface points plus all vertices: those are the points hardest to cover."""
-    seed = 0  # fixed: the same robot always gets the same spheres
-    points = trimesh.sample.sample_surface(mesh, MAX_SAMPLES, seed=seed)[0]
-    return np.clip(np.vstack([mesh.vertices, points]), low, high)
+    """Evenly spread surface points, plus points along all sharp edges: those are the points hardest to cover."""
+    count = int(np.clip(mesh.area / SAMPLE_SPACING_M**2, 200, MAX_SAMPLES))
+    points = trimesh.sample.sample_surface_even(mesh, count, seed=0)[0]  # seeded: one robot, one set of spheres
+    edges = mesh.vertices[mesh.face_adjacency_edges[mesh.face_adjacency_angles > SHARP_RAD]]
+    along = [mesh.vertices]
+    for a, b in edges:
+        along.append(np.linspace(a, b, 2 + int(np.linalg.norm(b - a) / EDGE_SPACING_M)))
+    return np.clip(np.vstack([*along, points]), low, high)
 
 
 def _hull(shape: Shape) -> tuple[Depth, Array, Array, Array]:
-    points = _mesh_points(shape)
+    points = mesh_points(shape)
     hull = ConvexHull(points)
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     A, b = hull.equations[:, :3], hull.equations[:, 3] + hull.equations[:, :3] @ centre
@@ -64,7 +70,7 @@ def _hull(shape: Shape) -> tuple[Depth, Array, Array, Array]:
     return (lambda p: np.min(-(p @ A.T + b), axis=1)), half, _surface(mesh, -half, half), centre
 
 
-def _mesh_points(shape: Shape) -> Array:
+def mesh_points(shape: Shape) -> Array:
     """Scaled vertices (N, 3) of a mesh file."""
     loaded = trimesh.load_mesh(str(shape.mesh))
     return np.asarray(loaded.vertices) * np.asarray(shape.size)
@@ -74,7 +80,7 @@ def _mesh_centre(shape: Shape) -> Array:
     """Middle of the bounding box of a mesh in its own frame; primitives are centred."""
     if shape.kind != "mesh":
         return np.zeros(3)
-    points = _mesh_points(shape)
+    points = mesh_points(shape)
     return 0.5 * (points.min(axis=0) + points.max(axis=0))
 
 
