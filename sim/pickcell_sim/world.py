@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -42,11 +43,16 @@ class ItemBody:
 class SimWorld:
     """One PyBullet DIRECT client with the cell's furniture and robot. Use as a context manager, or call ``close``."""
 
-    def __init__(self, cell: CellConfig, seed: int = 0, *, sleeping: bool = True) -> None:
-        """``sleeping``: put settled items to sleep (about seven times faster with 20 items); touching wakes them."""
+    def __init__(self, cell: CellConfig, seed: int = 0, *, sleeping: bool = True, window: bool = False) -> None:
+        """``sleeping``: put settled items to sleep (about seven times faster with 20 items); touching wakes them.
+
+        ``window``: also show the world in PyBullet's window. Raises ValueError when there is no display for it.
+        """
         self.cell = cell
         self.seed = seed
-        self.client: int = p.connect(p.DIRECT)
+        if window and not os.environ.get("DISPLAY"):
+            raise ValueError("no display for the simulator's window: set DISPLAY, or run headless")
+        self.client: int = p.connect(p.GUI if window else p.DIRECT)
         load_egl(self.client)  # before the first body, or the renderer never learns of it
         self.steps = 0
         self.item_bodies: dict[int, ItemBody] = {}
