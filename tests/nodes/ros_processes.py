@@ -85,12 +85,12 @@ class NodeProcess:
 
 def start_sim(domain: int, **parameters: object) -> NodeProcess:
     """The simulator with the reference cell and, unless ``tote_file`` says otherwise, an empty tote."""
-    values = {"cell": CELL_FILE, "tote_file": EMPTY_TOTE, "seed": 0, "realtime_factor": 1.0, **parameters}
+    values = {"cell": CELL_FILE, "tote_file": EMPTY_TOTE, "seed": 0, "headless": True, "realtime_factor": 1.0, **parameters}
     return NodeProcess("pickcell_sim_bridge", "sim", domain, values, (ROOT / "config/sim.param.yaml",))
 
 
 def start_robot_state(domain: int) -> NodeProcess:
-    values = {"cell": CELL_FILE, "use_sim_time": True}
+    values = {"cell": CELL_FILE}
     return NodeProcess("pickcell_description", "robot_state", domain, values, (ROOT / "config/robot_state.param.yaml",))
 
 

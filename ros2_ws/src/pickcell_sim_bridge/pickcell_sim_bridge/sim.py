@@ -48,6 +48,7 @@ class SimParameters:
     cell: str
     tote_file: str
     seed: int
+    headless: bool
     realtime_factor: float
     state_rate_hz: float
     idle_after_s: float
@@ -102,7 +103,7 @@ class SimApp:
         """A world with a filled tote, from the parameters as they are now. Its time starts at ``first_step``."""
         seed = int(self.node.get_parameter("seed").value)
         contents = self._contents(str(self.node.get_parameter("tote_file").value))
-        driver = SimDriver.create(self._cell, seed)
+        driver = SimDriver.create(self._cell, seed, window=not self.parameters.headless)
         try:
             driver.world.steps = first_step
             if contents.skus:
