@@ -23,9 +23,10 @@ GOAL_TOLERANCE_RAD = 0.004
 GOAL_VELOCITY = 0.03
 GOAL_TIME_S = 0.5
 EXTERNAL_TORQUE_SHARE = 0.45
+EXTERNAL_TORQUE_MIN_NM = 8.0
 EXTERNAL_TORQUE_MAX_NM = 40.0
 EXTERNAL_TORQUE_STEPS = 5
-"""Protective stop: external torque over this share of a joint's rated effort, at most the given torque, for n steps."""
+"""Protective stop: external torque over this share of a joint's rated effort, within the bounds, for so many steps."""
 
 YIELD_RAD_PER_S = 0.1
 
@@ -71,7 +72,7 @@ class ArmController:
         self._lower = np.array([robot.lower[n] for n in self.names])
         self._upper = np.array([robot.upper[n] for n in self.names])
         self._acceleration_max = np.array(robot.cell.arm.acceleration_max)
-        self._torque_limit = np.minimum(EXTERNAL_TORQUE_SHARE * self._effort, EXTERNAL_TORQUE_MAX_NM)
+        self._torque_limit = np.clip(EXTERNAL_TORQUE_SHARE * self._effort, EXTERNAL_TORQUE_MIN_NM, EXTERNAL_TORQUE_MAX_NM)
         self.position = robot.positions(self.names)
         self.velocity = np.zeros(len(self.names))
         self.effort = np.zeros(len(self.names))
@@ -86,6 +87,8 @@ class ArmController:
         self._overload_steps = 0
         self.estop = False
         self.protective_stop = False
+        self.protective_text = ""
+        """What the newest protective stop was about."""
 
     # -- goals -------------------------------------------------------------------------------------------------------
     @property
@@ -224,7 +227,8 @@ class ArmController:
         if self._overload_steps >= EXTERNAL_TORQUE_STEPS and not self.protective_stop:
             worst = int((np.abs(self.external_torque) / self._torque_limit).argmax())
             self.protective_stop = True
-            self._abort(f"protective stop: {abs(self.external_torque[worst]):.0f} Nm from outside on {self.names[worst]}")
+            self.protective_text = f"{abs(self.external_torque[worst]):.0f} Nm from outside on {self.names[worst]}"
+            self._abort(f"protective stop: {self.protective_text}")
             self._hold_here()
 
     def _abort(self, text: str) -> None:

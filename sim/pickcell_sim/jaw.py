@@ -23,6 +23,8 @@ STALL_S = 0.08
 WIDTH_TOLERANCE_M = 0.001
 GEAR_FORCE_N = 2000.0
 FORCE_MIN_N = 2.0
+OPENING_FORCE_MAX_N = 10.0
+"""The firmware opens with no more, so that opening against a wall does not push the arm away."""
 WIDTH_NOISE_M = 5e-5
 FORCE_NOISE = 0.03
 """Relative error of the force estimate, drawn anew for each reading."""
@@ -78,7 +80,8 @@ class Jaw:
         if not (np.isfinite(width_m) and np.isfinite(force_n)):
             raise ValueError(f"the jaw needs a finite width and force, got {width_m} m and {force_n} N")
         width = float(np.clip(width_m, 0.0, self.width_max_m))
-        self.command = JawCommand(width, float(np.clip(force_n, FORCE_MIN_N, self.force_max_n)))
+        limit = OPENING_FORCE_MAX_N if width > self.width_m else self.force_max_n
+        self.command = JawCommand(width, float(np.clip(force_n, FORCE_MIN_N, limit)))
         self._still_s = 0.0
 
     @property

@@ -81,7 +81,7 @@ class SimPorts:
         if self.driver.estop:
             return Outcome.failure(Code.ESTOP)
         if self.driver.protective_stop:
-            return Outcome.failure(Code.PROTECTIVE_STOP)
+            return Outcome.failure(Code.PROTECTIVE_STOP, f"{self.driver.arm.protective_text}.")
         return None
 
     # -- HandPort ----------------------------------------------------------------------------------------------------

@@ -96,7 +96,11 @@ def test_commands_outside_the_range_are_clipped_and_nonsense_is_refused() -> Non
     with driven() as driver:
         state = SimPorts(driver).set_jaw(5.0, 1e6).unwrap()
         assert state.width_m == pytest.approx(driver.cell.hand.opening_max_m, abs=0.002)
-        assert driver.jaw.command.force_n == driver.cell.hand.pinch_force_max_n
+        ports = SimPorts(driver)
+        ports.set_jaw(-1.0, 1e6)
+        assert driver.jaw.command.width_m == 0.0 and driver.jaw.command.force_n == driver.cell.hand.pinch_force_max_n
+        ports.set_jaw(0.05, 1e6)
+        assert driver.jaw.command.force_n == 10.0  # opening is gentle
         with pytest.raises(ValueError, match="finite width and force"):
             driver.move_jaw(float("nan"), 10.0)
 
