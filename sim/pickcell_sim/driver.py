@@ -48,7 +48,7 @@ class SimDriver:
         """A world of its own with the cell's furniture and robot, and cameras and a window if wanted. Close it when done."""
         world = SimWorld(cell, seed, window=window)
         # Beside the window's own OpenGL context EGL is not tried: the cameras then use the slow software renderer.
-        return SimDriver(world, SimCameras(world, cell, seed, use_egl=not window) if cameras else None)
+        return SimDriver(world, SimCameras(world, cell, seed) if cameras else None)
 
     def close(self) -> None:
         """End the simulation; calling twice does no harm."""

@@ -53,7 +53,8 @@ class SimWorld:
         if window and not os.environ.get("DISPLAY"):
             raise ValueError("no display for the simulator's window: set DISPLAY, or run headless")
         self.client: int = p.connect(p.GUI if window else p.DIRECT)
-        load_egl(self.client)  # before the first body, or the renderer never learns of it
+        if not window:  # the window draws by itself
+            load_egl(self.client)  # before the first body, or the renderer never learns of it
         self.steps = 0
         self.item_bodies: dict[int, ItemBody] = {}
         self.before_step: list[Callable[[], None]] = []
