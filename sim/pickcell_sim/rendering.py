@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pybullet as p
@@ -105,6 +105,9 @@ class Renderer:
         self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32] | None]:
         light = self.lighting
+        egl = self.backend == "egl"
+        if not egl:  # TinyRenderer draws everything half a pixel to the right and half a pixel up
+            camera = replace(camera, cx=camera.cx - 0.5, cy=camera.cy + 0.5)
         _, _, rgba, zbuffer, segmentation = p.getCameraImage(
             camera.width,
             camera.height,
@@ -116,7 +119,7 @@ class Renderer:
             lightDiffuseCoeff=light.diffuse,
             lightSpecularCoeff=light.specular,
             shadow=0,
-            renderer=p.ER_BULLET_HARDWARE_OPENGL if self.backend == "egl" else p.ER_TINY_RENDERER,
+            renderer=p.ER_BULLET_HARDWARE_OPENGL if egl else p.ER_TINY_RENDERER,
             flags=0 if with_bodies else p.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._client,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -9,15 +10,23 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import PIL
+import trimesh
 from PIL import Image
 
 from pickcell_sim.items import faces
 from pickcell_sim.items.irregular import irregular_spec, load_blob
 from pickcell_sim.items.mesh import BOX_FACES, Atlas, ObjBuilder, add_box, add_convex_parts, add_cylinder, face_size, pack
-from pickcell_sim.items.spec import REPOSITORY, VERSION, ItemSpec, all_specs
+from pickcell_sim.items.spec import REPOSITORY, ItemSpec, all_specs
 
 COLLISION_THICKNESS_M = 0.002
 """Cards thinner than this collide as if they were this thick: thinner plates sink into each other under load."""
+
+COLLISION_MARGIN_M = 0.001
+"""PyBullet adds this to convex meshes and cylinders (not to boxes): they are made smaller by it."""
+
+
+_GENERATORS = ("assets", "barcode", "faces", "irregular", "mesh", "spec")
 
 
 @cache
@@ -32,9 +41,19 @@ def item_spec(sku: str) -> ItemSpec:
     raise KeyError(f"no recipe for '{sku}'; there are irregular-000..999 and {', '.join(_ranges(list(specs)))}")
 
 
+@cache
+def fingerprint() -> str:
+    """Names the state of the code that draws the items: a change of it never meets files of another."""
+    digest = hashlib.sha256(PIL.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem in _GENERATORS:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def cache_root() -> Path:
-    """Where built items live: ``$PICKCELL_ITEM_CACHE``, else ``var/items`` of the repository."""
-    return Path(os.environ.get("PICKCELL_ITEM_CACHE", REPOSITORY / "var" / "items")) / f"v{VERSION}"
+    """Where built items live: below ``$PICKCELL_ITEM_CACHE``, else below ``var/items`` of the repository."""
+    return Path(os.environ.get("PICKCELL_ITEM_CACHE", REPOSITORY / "var" / "items")) / fingerprint()
 
 
 def ensure_item(sku: str) -> Path:
@@ -67,15 +86,18 @@ def _build(spec: ItemSpec, folder: Path) -> None:
         blob = load_blob(spec.source, spec.scale)
         add_convex_parts(builder, [(part.triangles, part.face_normals) for part in blob.parts])
         builder.write(folder)
+        add_convex_parts(shrunk := ObjBuilder(), [_shrunk(part) for part in blob.parts])
+        shrunk.write_geometry(folder / "collision.obj")
         rgb = blob.rgb
         inertia = spec.mass_kg * blob.inertia_unit
-        collision = '<mesh filename="model.obj"/>'
+        collision = '<mesh filename="collision.obj"/>'
     elif spec.kind == "cylinder":
         atlas = _cylinder_atlas(spec)
         add_cylinder(builder, spec.size_m, atlas)
         builder.write(folder, texture=atlas.image)
         inertia = _cylinder_inertia(spec)
-        collision = f'<cylinder radius="{spec.size_m[0] / 2:.5f}" length="{spec.size_m[2]:.5f}"/>'
+        radius, length = spec.size_m[0] / 2 - COLLISION_MARGIN_M, spec.size_m[2] - 2 * COLLISION_MARGIN_M
+        collision = f'<cylinder radius="{radius:.5f}" length="{length:.5f}"/>'
     else:
         atlas = _box_atlas(spec)
         add_box(builder, spec.size_m, atlas)
@@ -85,6 +107,14 @@ def _build(spec: ItemSpec, folder: Path) -> None:
         inertia = spec.mass_kg / 12.0 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
         collision = f'<box size="{x:.5f} {y:.5f} {z:.5f}"/>'
     (folder / "model.urdf").write_text(_urdf(spec, inertia, collision, rgb))
+
+
+def _shrunk(part: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (T, 3, 3) and normals of a convex part that is smaller by the collision margin on each side."""
+    low, high = part.bounds
+    center, extents = (low + high) / 2.0, high - low
+    scale = np.maximum(0.5, 1.0 - 2.0 * COLLISION_MARGIN_M / extents)
+    return (part.triangles - center) * scale + center, part.face_normals
 
 
 def _cylinder_inertia(spec: ItemSpec) -> np.ndarray:

@@ -62,6 +62,10 @@ class ObjBuilder:
         (folder / "model.mtl").write_text(f"newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\n{map_line}")
         (folder / "model.obj").write_text("\n".join(["mtllib model.mtl", "usemtl surface", *self.lines]) + "\n")
 
+    def write_geometry(self, path: Path) -> None:
+        """Write the shape alone, without looks."""
+        path.write_text("\n".join(self.lines) + "\n")
+
 
 @dataclass(frozen=True)
 class Atlas:

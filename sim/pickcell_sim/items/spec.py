@@ -11,7 +11,7 @@ SEED = 7
 """Everything about the items follows from this number. Changing it, or the drawing below, needs a new VERSION."""
 
 VERSION = "1"
-"""Names the cache directory and the committed catalogue."""
+"""Of the committed catalogue: changes when an item does."""
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
