@@ -13,7 +13,7 @@ from pickcell.values import RgbdFrame
 def prepare_depth(
     frame: RgbdFrame, config: FusionConfig, robot_spheres: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cleaned depth (H, W) in metres, 0 where invalid, and the weight (H, W) of each pixel.
+    """Cleaned depth (H, W) in metres, 0 where invalid, -1 on the robot, and the weight (H, W) of each pixel.
 
     The weight is the inverse variance of a stereo camera, whose error grows with the square of the range (Nguyen et al.
     2012, "Modeling Kinect sensor noise"), times the cosine of the incidence angle; 1 at 1 m seen head-on.
@@ -42,7 +42,7 @@ def _gate(raw, near, far):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _mask_spheres(depth, k, centres, radii):  # type: ignore[no-untyped-def]
-    """Zero the pixels whose point lies in a sphere; centres in the optical frame."""
+    """Set to -1 the pixels whose point lies in a sphere; centres in the optical frame."""
     h, w = depth.shape
     for s in range(len(radii)):
         x, y, z = centres[s]
@@ -63,7 +63,7 @@ def _mask_spheres(depth, k, centres, radii):  # type: ignore[no-untyped-def]
                 dx = (u - k[2]) / k[0] * d - x
                 dy = (v - k[3]) / k[1] * d - y
                 if dx * dx + dy * dy + (d - z) * (d - z) < r * r:
-                    depth[v, u] = 0.0
+                    depth[v, u] = -1.0
 
 
 @njit(cache=True, nogil=True)

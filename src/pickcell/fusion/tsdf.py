@@ -26,7 +26,7 @@ class DepthView:
     camera: CameraModel
     X_base_camera: Pose
     depth_m: NDArray[np.float32]
-    """(H, W), 0 where invalid."""
+    """(H, W), 0 where invalid, -1 on the robot."""
     weight: NDArray[np.float32]
     """(H, W) trust per pixel."""
 

@@ -78,7 +78,9 @@ def _on_floor(
     floor_lab = floor_color(lab[index], points[index, 2], config)
     color = np.stack([mean_map(lab[index, c], 3) for c in range(3)], axis=-1)
     difference = np.linalg.norm((color - floor_lab) * weights, axis=-1)
-    thing = ((height > config.floor_rise_m) | (difference > config.floor_color)) & (count > 0)
+    # cells without points among cells with some (depth is missing on gloss) follow their neighbours
+    known = np.asarray(cv2.boxFilter(count, -1, (3, 3), normalize=False)) > 0
+    thing = ((height > config.floor_rise_m) | (difference > config.floor_color)) & known
     # one opening and closing: single cells of noise are no card, single holes in a card are no floor
     kernel = np.ones((3, 3), np.uint8)
     mask = cv2.morphologyEx(thing.astype(np.uint8), cv2.MORPH_OPEN, kernel)

@@ -19,12 +19,14 @@ def label_images(
     views: list[DepthView] | tuple[DepthView, ...], volume: TsdfVolume, surface: Surface, labels: NDArray[np.int32]
 ) -> list[NDArray[np.uint16]]:
     """Per view, (H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
-    nearest = _spread(surface.cells, labels.astype(np.uint16), surface.index.shape)
+    numbers = labels.astype(np.uint16)
+    nearest = _spread(surface.cells, numbers, surface.index.shape)
     images = []
     for view in views:
         X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
         k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
         painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, nearest)
+        _splat(painted, view.depth_m, k, inverse(view.X_base_camera), surface.points, numbers, 0.7 * volume.voxel_m)
         # depth noise throws single pixels off the surface: they take the label around them
         images.append(np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16))
     return images
@@ -47,6 +49,27 @@ def _spread(cells, labels, shape):  # type: ignore[no-untyped-def]
                         distance[i2, j2, m2] = d
                         label[i2, j2, m2] = labels[p]
     return label
+
+
+@njit(cache=True, nogil=True)
+def _splat(out, depth, k, X, points, labels, radius):  # type: ignore[no-untyped-def]
+    """Pixels without depth (gloss, shadows of the second imager) take the label of the nearest surface point whose
+    square of half side ``radius`` metres covers them: other cameras may have seen what this one did not."""
+    h, w = out.shape
+    buffer = np.full((h, w), np.inf, np.float32)
+    for p in range(len(points)):
+        a, b, c = points[p]
+        z = X[2, 0] * a + X[2, 1] * b + X[2, 2] * c + X[2, 3]
+        if z < 0.05:
+            continue
+        u = k[0] * (X[0, 0] * a + X[0, 1] * b + X[0, 2] * c + X[0, 3]) / z + k[2]
+        v = k[1] * (X[1, 0] * a + X[1, 1] * b + X[1, 2] * c + X[1, 3]) / z + k[3]
+        r = radius * k[0] / z
+        for v2 in range(max(0, int(np.ceil(v - r))), min(h - 1, int(v + r)) + 1):
+            for u2 in range(max(0, int(np.ceil(u - r))), min(w - 1, int(u + r)) + 1):
+                if depth[v2, u2] == 0 and z < buffer[v2, u2]:
+                    buffer[v2, u2] = z
+                    out[v2, u2] = labels[p]
 
 
 @njit(cache=True, nogil=True)
