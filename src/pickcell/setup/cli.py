@@ -77,9 +77,10 @@ def main(argv: Sequence[str]) -> int:
     else:
         after = []
     options, rest = parser.parse_known_args(words)
+    strange = rest if not options.takes_rest else [word for word in rest if word.startswith("-")]
+    if strange or (after and not options.takes_rest):
+        parser.error(f"unrecognised: {' '.join(strange or after)} (see ./cell {options.command} --help)")
     rest += after
-    if rest and not getattr(options, "takes_rest", False):
-        parser.error(f"unrecognised: {' '.join(rest)} (see ./cell {options.command} --help)")
     return _guarded(lambda: int(options.run(_call(options, rest))))
 
 
