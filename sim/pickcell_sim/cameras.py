@@ -23,6 +23,9 @@ from pickcell.values import RgbdFrame
 from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
 from pickcell_sim.rendering import Lighting, Renderer, View
 
+_SAME_SURFACE_M = 0.003
+_MOVING_RADPS = 0.02
+
 
 class CameraWorld(Protocol):
     """What the cameras need of the simulated world."""
@@ -88,6 +91,8 @@ class _Camera:
     clean: View | None = None
     luminance: NDArray[np.uint8] | None = None
     shiny: NDArray[np.bool_] | None = None
+    shiny_exact: bool = False
+    pose: bytes = b""
     last: RgbdFrame | None = None
 
 
@@ -143,7 +148,7 @@ class SimCameras:
     def forget(self) -> None:
         """Drop the kept renderings: needed after a change that moves nothing (a colour, a lamp)."""
         for camera in self._cameras.values():
-            camera.state = b""
+            camera.state = camera.pose = b""
 
     def capture(self, name: str) -> RgbdFrame | None:
         """One frame now, stamped with cell time; None from a silent camera. KeyError lists the cameras there are."""
@@ -182,19 +187,28 @@ class SimCameras:
     def _draw(self, camera: _Camera, X_world_nominal: Pose) -> None:
         """Refresh the clean rendering, unless neither the camera nor anything in the world has moved since."""
         X = self._X_world_true(camera, X_world_nominal)
-        state = np.round(X, 5).tobytes() + world_state(self._world.client)
-        if state == camera.state:
+        key = np.round(X, 5).tobytes()
+        state, moving = world_state(self._world.client)
+        if key + state == camera.state and (moving or camera.shiny_exact):
             self.stats.reused += 1
             return
         start = time.perf_counter()
         shiny = self._world.shiny_bodies()
-        view = self._renderer.render(camera.config.model, X, with_bodies=bool(shiny))
-        camera.shiny = (
-            np.isin(view.body_ids, list(shiny)) if view.body_ids is not None else np.zeros(view.depth_m.shape, bool)
-        )
+        # Which pixels are shiny costs a second pass. While the arm moves, the mask of before does for what has not moved.
+        carry_over = moving and camera.pose == key and camera.shiny is not None and camera.clean is not None
+        exact = bool(shiny) and not carry_over
+        view = self._renderer.render(camera.config.model, X, with_bodies=exact)
+        if carry_over:
+            with np.errstate(invalid="ignore"):
+                camera.shiny = camera.shiny & (np.abs(view.depth_m - camera.clean.depth_m) < _SAME_SURFACE_M)
+        elif view.body_ids is not None:
+            camera.shiny = np.isin(view.body_ids, list(shiny))
+        else:
+            camera.shiny = np.zeros(view.depth_m.shape, bool)
+        camera.shiny_exact = exact or not shiny
         camera.clean = View(view.color, view.depth_m, None)
         camera.luminance = cv2.cvtColor(view.color, cv2.COLOR_RGB2GRAY)
-        camera.state = state
+        camera.state, camera.pose = key + state, key
         self.stats.rendered += 1
         self.stats.render_ms.append(1e3 * (time.perf_counter() - start))
 
@@ -215,9 +229,11 @@ class SimCameras:
         return color, depth
 
 
-def world_state(client: int) -> bytes:
-    """A key that changes when any body or joint moves by more than about 20 um or 0.1 mrad, or bodies come and go."""
+def world_state(client: int) -> tuple[bytes, bool]:
+    """A key that changes when any body or joint moves by more than about 20 um or mrad, or bodies come and go; and
+    whether any joint is moving now."""
     values: list[float] = []
+    moving = False
     for index in range(p.getNumBodies(physicsClientId=client)):
         body = p.getBodyUniqueId(index, physicsClientId=client)
         position, orientation = p.getBasePositionAndOrientation(body, physicsClientId=client)
@@ -226,8 +242,10 @@ def world_state(client: int) -> bytes:
         values.extend(orientation)
         joints = p.getNumJoints(body, physicsClientId=client)
         if joints:
-            values.extend(s[0] for s in p.getJointStates(body, range(joints), physicsClientId=client))
-    return np.round(np.asarray(values) * 25_000.0).astype(np.int64).tobytes()
+            states = p.getJointStates(body, range(joints), physicsClientId=client)
+            values.extend(s[0] for s in states)
+            moving = moving or any(abs(s[1]) > _MOVING_RADPS for s in states)
+    return np.round(np.asarray(values) * 25_000.0).astype(np.int64).tobytes(), moving
 
 
 def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:

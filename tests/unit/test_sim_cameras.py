@@ -199,6 +199,30 @@ def test_shiny_bodies_lose_depth(world: SimWorld) -> None:
     assert lost[shiny.item_id] > 0.15 and lost[matte.item_id] < 0.12
 
 
+def stand_at_home(world: SimWorld) -> None:
+    for index in world.robot.joints.values():
+        p.resetJointState(world.robot.body, index, 0.0, 0.0, physicsClientId=world.client)
+    for name, value in zip(CELL.arm.joints, CELL.arm.home):
+        p.resetJointState(world.robot.body, world.robot.joints[name], value, 0.0, physicsClientId=world.client)
+
+
+def test_shiny_pixels_stay_known_while_the_arm_moves_and_are_exact_when_it_stands(world: SimWorld) -> None:
+    stand_at_home(world)
+    cameras = SimCameras(world, CELL, 3)
+    cameras.capture("cam_right")
+    camera = cameras._cameras["cam_right"]
+    exact = camera.shiny.copy()
+    joint = world.robot.joints[CELL.arm.joints[0]]
+    p.resetJointState(world.robot.body, joint, 0.2, 0.5, physicsClientId=world.client)
+    cameras.capture("cam_right")
+    moving = camera.shiny.copy()
+    assert not camera.shiny_exact and moving.sum() > 0.5 * exact.sum() and not np.any(moving & ~exact)
+    stand_at_home(world)
+    cameras.capture("cam_right")
+    assert camera.shiny_exact
+    np.testing.assert_array_equal(camera.shiny, exact)
+
+
 def test_a_second_world_beside_one_that_draws_by_egl_draws_its_own_bodies(world: SimWorld) -> None:
     """Two EGL clients in one process would both show the newer world: the second one must use TinyRenderer."""
     with SimWorld(CELL) as other:
