@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pickcell.setup import operate, session
-from pickcell.setup.layout import Layout, find_root
+from pickcell.setup.layout import Layout, find_root, layout_from
 from pickcell.setup.progress import Progress, StepFailed, interruptible
 
 ROOT = find_root()
@@ -214,6 +214,21 @@ def test_the_newest_report_since_a_moment_is_found(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age_s,) * 2)
     found = operate.newest_report(layout, time.time() - 50)
     assert found is not None and found.parent.name == "new"
+
+
+def test_the_demo_counts_what_was_delivered(tmp_path: Path) -> None:
+    path = tmp_path / "demo.json"
+    assert operate.delivered(path) is None
+    path.write_text('{"items": [{"outcome": {"code": "ok"}}, {"outcome": {"code": "missed"}}]}')
+    assert operate.delivered(path) == (1, 2)
+    path.write_text('{"half')
+    assert operate.delivered(path) is None
+
+
+def test_run_time_files_can_be_kept_apart(tmp_path: Path) -> None:
+    apart = layout_from({"PICKCELL_VAR": str(tmp_path)})
+    assert apart.run == tmp_path / "run" and apart.logs == tmp_path / "log" and apart.root == ROOT
+    assert layout_from({}).var == ROOT / "var"
 
 
 def test_an_interrupt_reaches_the_attached_program_which_may_clean_up(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pickcell.setup import prepare, session, workspace
 from pickcell.setup.environment import changed_variables, export_lines, process_environment
-from pickcell.setup.layout import Layout, find_root
+from pickcell.setup.layout import Layout, layout_from
 from pickcell.setup.locks import FileLock
 from pickcell.setup.progress import Progress, StepFailed, interruptible
 from pickcell.setup.ros_source import choose_ros
@@ -37,13 +37,21 @@ Something wrong? ./cell doctor says what, and how to mend it.
 Where next: README.md, then docs/; logs are in var/log/latest/, reports in var/reports/.
 ./cell COMMAND --help tells more about each command.
 """
-MODULES = {
-    "pick": ("pickcell_cli", ["pick"]),
-    "order": ("pickcell_cli", ["order"]),
-    "status": ("pickcell_cli", ["status"]),
-    "bench": ("pickcell_sim.bench", []),
+_CLIENT = {
+    "pick": "pick one item: ./cell pick --sku SKU",
+    "order": "pick an order: ./cell order config/orders/demo.yaml",
+    "status": "what the cell is doing, its queue, inventory, nodes and cameras",
+    "cancel": "cancel the running job, or another one",
+    "pause": "stand still after the running stage",
+    "resume": "go on after pause",
+    "reset": "go on after the cell has asked for a person",
+    "explain": "why the cell did what it did last",
+    "report": "where the report of a job is",
+    "manifest": "tell the cell what is in the source tote",
 }
+MODULES = {name: ("pickcell_cli", [name]) for name in _CLIENT} | {"bench": ("pickcell_sim.bench", [])}
 """Commands that other modules implement: they get all further words as they are. Add a line to add a command."""
+_MODULE_HELP = {**_CLIENT, "bench": "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _call(options: argparse.Namespace, rest: list[str]) -> Call:
-    return Call(Layout(find_root()), prepare.default_environment(), Progress(), options, rest)
+    env = prepare.default_environment()
+    return Call(layout_from(env), env, Progress(), options, rest)
 
 
 def _guarded(action: Callable[[], int]) -> int:
@@ -254,15 +263,9 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="how long it may take to be ready (120)")
 
 
-_MODULE_HELP = {
-    "pick": "pick one item: ./cell pick --sku SKU",
-    "order": "pick an order: ./cell order config/orders/demo.yaml",
-    "status": "what the cell is doing, its queue, nodes and cameras",
-    "bench": "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]",
-}
 _DEMO_MORE = """\
-The tote is config/totes/demo.yaml, the order config/orders/demo.yaml. The exit code is 0 when the order was
-carried out. The report is one HTML file: open it in any browser.
+The tote is config/totes/demo.yaml, the order config/orders/demo.yaml. The exit code is 0 when at least three
+quarters of the ordered items were delivered. The report is one HTML file: open it in any browser.
 """
 _TEST_MORE = """\
 Without a layer all run, in this order, and stop at the first that fails (-k goes on). Words after -- go to pytest:

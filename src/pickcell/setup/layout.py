@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ class Layout:
     """Paths of one checkout. Nothing here touches the disk."""
 
     root: Path
+    var_folder: Path | None = None
+    """Where run-time files go instead of ``var``: two cells of one checkout need two (and two ROS domains)."""
 
     @property
     def venv(self) -> Path:
@@ -40,7 +43,7 @@ class Layout:
     @property
     def var(self) -> Path:
         """Everything written at run time: logs, pid and lock files, reports."""
-        return self.root / "var"
+        return self.var_folder or self.root / "var"
 
     @property
     def logs(self) -> Path:
@@ -56,6 +59,12 @@ class Layout:
     def fastdds_profile(self) -> Path:
         """Fast DDS profile with a shared-memory segment large enough for images."""
         return self.root / "config" / "fastdds_shm16.xml"
+
+
+def layout_from(env: Mapping[str, str]) -> Layout:
+    """The layout of the checkout this module belongs to; ``PICKCELL_VAR`` moves the run-time files."""
+    folder = env.get("PICKCELL_VAR")
+    return Layout(find_root(), Path(folder).expanduser().resolve() if folder else None)
 
 
 def find_root(start: Path | None = None) -> Path:
