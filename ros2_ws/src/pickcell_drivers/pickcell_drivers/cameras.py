@@ -27,14 +27,16 @@ from pickcell.values import BASE_FRAME, CameraModel, RgbdFrame
 from pickcell_drivers.clock import RosClock
 from pickcell_drivers.transforms import TransformBuffer, TransformError, TransformListener
 
+IDLE_LOOK_S = 0.25
+
 
 @dataclass(frozen=True)
 class CameraSourceConfig:
     """How frames are collected."""
 
-    linger_s: float = 5.0
-    """Wall time without a request after which the image topics are left, so that an idle cell moves no images.
-    0: stay subscribed."""
+    linger_s: float = 1.0
+    """Wall time without a request after which the image topics are left: an idle cell moves no images, and the simulator
+    draws none while the arm moves (joining again takes 0.2 s). 0: stay subscribed."""
     reliable: bool = True
     """Ask for reliable delivery (our simulator offers it). False for drivers that publish best effort only."""
     transform_wait_s: float = 0.3
@@ -91,8 +93,8 @@ class CameraSource:
         self._listening = False
         self.buffer = buffer or TransformBuffer()
         self._listener = TransformListener(node, self.buffer) if buffer is None else None
-        if self.config.linger_s > 0:
-            node.create_timer(1.0, self._leave_when_idle, clock=_wall_clock())
+        self._idle_timer = node.create_timer(IDLE_LOOK_S, self._leave_when_idle, clock=_wall_clock())
+        self._idle_timer.cancel()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,6 +145,8 @@ class CameraSource:
             if self._listening:
                 return
             self._listening = True
+            if self.config.linger_s > 0:
+                self._idle_timer.reset()
             policy = ReliabilityPolicy.RELIABLE if self.config.reliable else ReliabilityPolicy.BEST_EFFORT
             qos = QoSProfile(depth=2, reliability=policy)
             for name, stream in self._streams.items():
@@ -159,6 +163,7 @@ class CameraSource:
         """Leave the image topics; the next request joins them again."""
         with self._changed:
             self._listening = False
+            self._idle_timer.cancel()
             for stream in self._streams.values():
                 for subscription in stream.subscriptions:
                     self._node.destroy_subscription(subscription)
