@@ -35,6 +35,8 @@ def process_environment(layout: Layout, base: Mapping[str, str], ros: RosSource 
     env["VIRTUAL_ENV"] = str(layout.venv)
     env.pop("PYTHONHOME", None)
     env["PICKCELL_ROOT"] = str(layout.root)
+    if layout.var_folder is not None:
+        env["PICKCELL_VAR"] = str(layout.var_folder)
     env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     # A cell on one machine must not talk to another cell on the same network; a larger one sets this itself.
     env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

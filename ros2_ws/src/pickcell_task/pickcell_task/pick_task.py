@@ -60,7 +60,10 @@ class PickTaskParameters:
 
 
 def _below_root(text: str) -> Path:
-    """Relative paths are below the repository when the environment names it."""
+    """Relative paths are below the repository when the environment names it; its ``var`` may be kept elsewhere."""
+    apart = os.environ.get("PICKCELL_VAR")
+    if apart and Path(text).parts[:1] == ("var",):
+        return Path(apart).joinpath(*Path(text).parts[1:])
     return Path(os.environ.get("PICKCELL_ROOT", ".")) / text
 
 
