@@ -87,7 +87,7 @@ class Renderer:
     def __init__(self, client: int, lighting: Lighting | None = None) -> None:
         self._client = client
         self.lighting = lighting or Lighting()
-        self._first = True
+        self._drawn: set[bool] = set()
 
     @property
     def backend(self) -> str:
@@ -96,9 +96,10 @@ class Renderer:
 
     def render(self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool = False) -> View:
         """Draw one view. ``with_bodies`` adds the body under each pixel (a second pass: 8 ms at 640x480)."""
-        with _quiet_output() if self._first else nullcontext():  # the first picture prints, too
+        # The first picture of either kind makes the plugin print once more.
+        with nullcontext() if with_bodies in self._drawn else _quiet_output():
             color, depth, bodies = self._draw(camera, X_world_camera, with_bodies)
-        self._first = False
+        self._drawn.add(with_bodies)
         return View(color, depth, bodies)
 
     def _draw(
