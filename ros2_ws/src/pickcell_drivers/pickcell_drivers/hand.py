@@ -71,7 +71,10 @@ class RosHand:
             return Outcome.failure(Code.ESTOP)
         self._readings.jaw_commanded(width, busy=True)
         try:
-            return self._move_jaw(width, min(float(force_n), self._hand.pinch_force_max_n))
+            moved = self._move_jaw(width, min(float(force_n), self._hand.pinch_force_max_n))
+            if moved.ok and not moved.unwrap().stalled:
+                width = moved.unwrap().width_m  # the driver may stop short of the command on its own account
+            return moved
         finally:
             self._readings.jaw_commanded(width, busy=False)
 
@@ -103,7 +106,6 @@ class RosHand:
         answer = result.result().result
         if not (answer.reached_goal or answer.stalled):
             return Outcome.failure(Code.MOTION_ABORTED, "The gripper gave up before it was there or stalled.")
-        self._readings.jaw_commanded(width_m, busy=False)
         return self._state(stalled=bool(answer.stalled))
 
     def _state(self, stalled: bool) -> Outcome[JawState]:

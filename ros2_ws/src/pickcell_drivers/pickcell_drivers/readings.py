@@ -122,8 +122,11 @@ class RobotReadings:
             self._jaw_command_m, self._jaw_busy = width_m, busy
 
     def vacuum_commanded(self, on: bool) -> None:
+        """The hand port switched the vacuum. The jaw makes way for the cup then: its last command no longer tells."""
         with self._changed:
             self._vacuum_command = on
+            if on:
+                self._jaw_command_m = None
 
     # --- readings ----------------------------------------------------------------------------------------------------
 
