@@ -126,7 +126,10 @@ def test_leftovers_of_removed_packages_go(layout: Layout) -> None:
     assert not workspace.forget_removed(layout, ["tf2_msgs"])
 
 
-def test_colcon_lines_are_shortened() -> None:
-    assert workspace.colcon_detail("Finished <<< msgs [1.2s]") == "Finished msgs [1.2s]"
-    assert workspace.colcon_detail("Starting >>> msgs") == "Starting msgs"
-    assert workspace.colcon_detail("warning: whatever") is None
+def test_a_builds_lines_become_one_state() -> None:
+    view = workspace.ColconView()
+    assert view("Starting >>> msgs") == "0 done, building msgs"
+    assert view("Starting >>> node") == "0 done, building msgs, node"
+    assert view("warning: whatever") is None
+    assert view("Finished <<< msgs [1.2s]") == "1 done, building node"
+    assert view("Failed   <<< node [1.2s, exited with code 1]") == "2 done, building nothing"

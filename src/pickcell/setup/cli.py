@@ -48,6 +48,7 @@ _CLIENT = {
     "explain": "why the cell did what it did last",
     "report": "where the report of a job is",
     "manifest": "tell the cell what is in the source tote",
+    "wait": "wait until the cell can pick",
 }
 MODULES = {name: ("pickcell_cli", [name]) for name in _CLIENT} | {"bench": ("pickcell_sim.bench", [])}
 """Commands that other modules implement: they get all further words as they are. Add a line to add a command."""

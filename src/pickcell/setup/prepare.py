@@ -137,7 +137,7 @@ def build(
                 workspace.build_command(layout, skipped, changed), log, progress,
                 what="building the workspace",
                 todo="the first error is in the log; './cell setup --rebuild' starts from nothing",
-                env=full, cwd=layout.workspace, show=workspace.colcon_detail,
+                env=full, cwd=layout.workspace, show=workspace.ColconView(),
             )  # fmt: skip
     if select and before is None:
         return  # the other packages are still to be built

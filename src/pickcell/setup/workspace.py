@@ -157,10 +157,25 @@ def forget_removed(layout: Layout, skipped: list[str]) -> bool:
     return found
 
 
-def colcon_detail(line: str) -> str | None:
-    """The interesting part of a colcon line."""
-    match = re.match(r"(Starting >>>|Finished <<<|Failed\s+<<<)\s+(.*)", line)
-    return f"{match.group(1)[:8].rstrip(' <>')} {match.group(2)}" if match else None
+class ColconView:
+    """What a colcon build is doing, from its lines: ``3 done, building msgs, node``."""
+
+    def __init__(self) -> None:
+        self._active: list[str] = []
+        self._done = 0
+
+    def __call__(self, line: str) -> str | None:
+        """The state after ``line``, None for lines that do not change it."""
+        match = re.match(r"(Starting >>>|Finished <<<|Failed\s+<<<|Aborted\s+<<<)\s+([\w-]+)", line)
+        if match is None:
+            return None
+        name = match.group(2)
+        if match.group(1).startswith("Starting"):
+            self._active.append(name)
+        else:
+            self._done += 1
+            self._active = [n for n in self._active if n != name]
+        return f"{self._done} done, building {', '.join(self._active) or 'nothing'}"
 
 
 def build_command(layout: Layout, skipped: list[str], select: list[str] | None = None) -> list[str]:
