@@ -88,6 +88,24 @@ def test_a_hole_under_the_rim_is_seen():
     assert not np.any((distance > 0.010) & (distance < 0.020))  # the rim would lie across the hole
 
 
+def test_noise_on_a_face_known_to_be_plane_does_not_forbid_it():
+    """A shiny card is measured with some 1.7 mm of noise; that its faces are plane is known from the catalogue."""
+    target = prepare(instance(placed(box(0.12, 0.085, 0.004)), noise_m=0.0017), 0.05)
+    plain, known = (suction.generate(target, R, CONFIG, known_flat) for known_flat in (False, True))
+    assert (known.reason == "").sum() > (plain.reason == "").sum()
+    assert (known.reason == "").sum() > 5
+
+
+def test_rim_shape_keeps_a_ledge_and_drops_noise():
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    ledge = np.where(np.abs(angle - np.pi) < 0.8, 0.004, 0.0)
+    noise = np.random.default_rng(0).normal(0.0, 0.0005, 24)
+    holes = np.where(np.arange(24) % 12 == 0, np.nan, 0.0)
+    coverage, middle, gap = suction.rim_shape(np.stack([ledge, noise, holes]))
+    assert gap[0] > 0.0015 and gap[1] < np.ptp(noise) / 2 and abs(gap[2]) < 1e-9
+    assert np.allclose(coverage, [1.0, 1.0, 22 / 24]) and abs(middle[2]) < 1e-9
+
+
 @given(roll=st.floats(-0.5, 0.5), pitch=st.floats(-0.4, 0.4), yaw=st.floats(-3.1, 3.1))
 @settings(max_examples=15, deadline=None)
 def test_the_cup_stands_square_on_a_tilted_plate(roll, pitch, yaw):

@@ -48,12 +48,14 @@ class SuctionConfig:
     max_seeds: int = 110
     lip_conformity_m: float = 0.0015
     """Gap that the lip follows; what deviates more from a plane leaks."""
+    known_flat_factor: float = 1.6
+    """On the conformity for items known to have plane faces: shiny ones are measured with 2 mm of noise."""
     min_rim_support: float = 0.92
     """Share of the rim that must lie on measured surface."""
     edge_margin_m: float = 0.004
     """Beyond the rim: surface out to here makes the seal safe against errors of position."""
     rim_samples: int = 24
-    max_normal_spread_deg: float = 25.0
+    max_normal_spread_deg: float = 45.0
     """Root-mean-square angle of the normals under the cup against the fitted plane."""
     vacuum_pa: float = 60e3
     """Working vacuum below ambient of the cell's ejector."""
@@ -63,7 +65,7 @@ class SuctionConfig:
     """Between lip and surface, against sliding."""
     jaw_opening_m: float = 0.040
     """The fingers stay this far apart beside the cup: clear of its 30 mm, and slim enough for clutter."""
-    overtravel_m: float = 0.004
+    overtravel_m: float = 0.010
     """The hand may press on this far beyond the expected contact."""
     yaws_deg: tuple[float, ...] = (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
     """Turns about the cup's axis that are checked; the seal does not care, the fingers and the arm do."""

@@ -246,12 +246,12 @@ def _holds(
 
 
 def rate_suction(
-    target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig, factor: float
+    target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig, factor: float, known_flat: bool = False
 ) -> CandidateTable:
     """All suction candidates, rated: each place with the best of the yaws that fit, and its other yaws behind."""
     s = config.suction
     radius = hand.hand.cup_radius_m
-    batch = suction.generate(target, radius, s)
+    batch = suction.generate(target, radius, s, known_flat)
     good, bad = np.flatnonzero(batch.reason == ""), np.flatnonzero(batch.reason != "")
     yaws = np.deg2rad(np.array(s.yaws_deg))
     poses = suction.cup_poses(batch.center, batch.normal, yaws)
@@ -266,14 +266,14 @@ def rate_suction(
         reason[:k], room[:k] = fit.reason, _room_score(fit)
     arm = target.center - batch.center
     lateral, lever = np.linalg.norm(arm[:, :2], axis=1), np.linalg.norm(arm, axis=1)
-    leak = np.clip(0.3 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
+    leak = np.clip(0.25 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
     bears = suction_acceleration(target.mass_kg, lateral, lever, radius, leak, s)
     reason[(reason == "") & (bears < 0.5)] = WEAK_SEAL
     acceleration = np.clip(bears, 0.0, config.tcp_acceleration_max)
     scores = {
-        "seal": np.clip(1.0 - 0.6 * (batch.gap_m / s.lip_conformity_m) ** 2, 0.05, 1.0),
+        "seal": np.clip(1.0 - 0.5 * (batch.gap_m / s.lip_conformity_m) ** 2, 0.1, 1.0),
         "edge": 0.3 + 0.7 * batch.edge,
-        "flat": np.clip(1.0 - 0.5 * batch.spread_rad / np.deg2rad(s.max_normal_spread_deg), 0.05, 1.0),
+        "flat": np.clip(1.0 - 0.6 * batch.spread_rad / np.deg2rad(s.max_normal_spread_deg), 0.05, 1.0),
         "balance": 0.1 + 0.9 * np.exp(-((lateral / 0.04) ** 2)),
         "vertical": 1.0 - 0.45 * (batch.tilt_rad / np.deg2rad(s.max_tilt_deg)) ** 2,
         "room": room,

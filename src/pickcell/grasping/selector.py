@@ -22,6 +22,8 @@ from pickcell.grasping.table import CandidateTable, concat, suppress
 from pickcell.outcome import Code, Outcome
 from pickcell.values import GraspCandidate, GraspDecision, Instance, Scene, Sku, Tool
 
+FLAT_KINDS = ("card", "box")
+"""Kinds of the catalogue that have plane faces."""
 HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
 HAND_REACH_M = 0.20
 """Obstacles further than this from the target cannot be touched by the hand around it."""
@@ -104,10 +106,11 @@ class GraspSelector:
         # What lies under others is lifted against their weight, and takes them along.
         exposure = float(np.clip(np.nan_to_num(instance.exposure, nan=1.0), 0.0, 1.0))
         factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
+        known_flat = product is not None and product.kind in FLAT_KINDS
         thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
         return [
             rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]),
-            rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION]),
+            rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat),
         ]
 
     def _decide(self, target: Target, prior: ToolPrior, tables: list[CandidateTable]) -> Outcome[GraspDecision]:

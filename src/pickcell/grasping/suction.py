@@ -19,6 +19,12 @@ from pickcell.grasping.surface import Surface, Target
 
 F64 = NDArray[np.float64]
 
+SAME_FACE = 0.4
+"""Cosine: points whose normals are further from the cup's axis belong to another face, and do not carry the lip."""
+
+HARMONICS = 4
+"""Of the rim's profile that are kept."""
+
 TILTED = "the surface is too steep for the cup"
 OFF_EDGE = "the lip would reach past the edge of the seen surface"
 CURVED = "the lip cannot follow the surface"
@@ -42,6 +48,8 @@ def _fit(centers: F64, normals: F64, points: F64, point_normals: F64, radius: fl
             dy = points[i, 1] - centers[k, 1]
             dz = points[i, 2] - centers[k, 2]
             if dx * dx + dy * dy + dz * dz > radius * radius:
+                continue
+            if point_normals[i, 0] * z[0] + point_normals[i, 1] * z[1] + point_normals[i, 2] * z[2] < SAME_FACE:
                 continue
             u = dx * x[0] + dy * x[1] + dz * x[2]
             v = dx * y[0] + dy * y[1] + dz * y[2]
@@ -81,9 +89,19 @@ def _fit(centers: F64, normals: F64, points: F64, point_normals: F64, radius: fl
 
 
 @njit(cache=True)
-def _rim(centers: F64, axes: F64, points: F64, radius: float, samples: int, reach: float, depth: float, out: F64) -> None:
-    """Surface along a ring of ``radius`` about each centre (K, 3) and axis (K, 3): fills ``out`` (K, 3) with the share of
-    ring samples that have surface within ``reach``, and the lowest and highest of their heights along the axis."""
+def _rim(
+    centers: F64,
+    axes: F64,
+    points: F64,
+    normals: F64,
+    radius: float,
+    samples: int,
+    reach: float,
+    depth: float,
+    out: F64,
+) -> None:
+    """Surface along a ring of ``radius`` about each centre (K, 3) and axis (K, 3): fills ``out`` (K, samples) with the mean
+    height along the axis of the surface within ``reach`` of each ring sample, NaN where there is none."""
     for k in range(centers.shape[0]):
         z = axes[k]
         x = np.array([1.0, 0.0, 0.0]) if abs(z[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
@@ -99,6 +117,8 @@ def _rim(centers: F64, axes: F64, points: F64, radius: float, samples: int, reac
             w = dx * z[0] + dy * z[1] + dz * z[2]
             if abs(w) > depth:
                 continue
+            if normals[i, 0] * z[0] + normals[i, 1] * z[1] + normals[i, 2] * z[2] < SAME_FACE:
+                continue
             u = dx * x[0] + dy * x[1] + dz * x[2]
             v = dx * y[0] + dy * y[1] + dz * y[2]
             rho = np.sqrt(u * u + v * v)
@@ -113,16 +133,27 @@ def _rim(centers: F64, axes: F64, points: F64, radius: float, samples: int, reac
                     g = 1.0 - gap2 / (reach * reach)
                     weight[s % samples] += g
                     height[s % samples] += g * w
-        n = 0
-        low, high = np.inf, -np.inf
         for s in range(samples):
-            if weight[s] > 0.05:
-                h = height[s] / weight[s]
-                low, high = min(low, h), max(high, h)
-                n += 1
-        out[k, 0] = n / samples
-        out[k, 1] = low if n else 0.0
-        out[k, 2] = high if n else 0.0
+            out[k, s] = height[s] / weight[s] if weight[s] > 0.05 else np.nan
+
+
+def rim_shape(heights: F64) -> tuple[F64, F64, F64]:
+    """Coverage (K,), middle height (K,) and gap (K,) of rims from their heights (K, S), NaN where nothing is.
+
+    The gap is half the range of the rim's profile, smoothed to its first harmonics: what the lip has to follow (a saddle
+    or a cylinder is the second, a ledge the first few) stays, the noise of depth images mostly goes.
+    """
+    known = np.isfinite(heights)
+    angle = np.linspace(0.0, 2.0 * np.pi, heights.shape[1], endpoint=False)
+    waves = [np.ones_like(angle)]
+    for k in range(1, HARMONICS + 1):
+        waves += [np.cos(k * angle), np.sin(k * angle)]
+    B = np.column_stack(waves)
+    normal_matrix = np.einsum("sa,ks,sb->kab", B, known, B) + 1e-3 * np.eye(B.shape[1])
+    right = np.einsum("sa,ks->ka", B, np.where(known, heights, 0.0))
+    profile = np.linalg.solve(normal_matrix, right[..., None])[..., 0] @ B.T
+    low, high = profile.min(axis=1), profile.max(axis=1)
+    return known.mean(axis=1), 0.5 * (low + high), 0.5 * (high - low)
 
 
 @dataclass(frozen=True)
@@ -152,8 +183,11 @@ class SuctionBatch:
         return SuctionBatch(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def generate(target: Target, cup_radius_m: float, config: SuctionConfig) -> SuctionBatch:
-    """Places for the cup on the seen surface, the impossible ones with a reason. Deterministic."""
+def generate(target: Target, cup_radius_m: float, config: SuctionConfig, known_flat: bool = False) -> SuctionBatch:
+    """Places for the cup on the seen surface, the impossible ones with a reason. Deterministic.
+
+    ``known_flat``: the catalogue says that the item has plane faces, so that more of a deviation is put down to noise.
+    """
     seen = target.seen
     if len(seen) < 12:
         zero = np.zeros(0)
@@ -164,27 +198,36 @@ def generate(target: Target, cup_radius_m: float, config: SuctionConfig) -> Suct
     good = fit[:, 7] >= 6
     center, normal = np.where(good[:, None], fit[:, 3:6], centers), np.where(good[:, None], fit[:, :3], normals)
     reach = max(0.0035, 1.5 * seen.spacing_m)
-    rim, outer = np.zeros((len(center), 3)), np.zeros((len(center), 3))
+    rim, outer = np.zeros((2, len(center), config.rim_samples))
     depth = 4.0 * config.lip_conformity_m
-    _rim(center, normal, seen.points, cup_radius_m, config.rim_samples, reach, depth, rim)
-    _rim(center, normal, seen.points, cup_radius_m + config.edge_margin_m, config.rim_samples, reach, depth, outer)
+    _rim(center, normal, seen.points, seen.normals, cup_radius_m, config.rim_samples, reach, depth, rim)
+    _rim(
+        center,
+        normal,
+        seen.points,
+        seen.normals,
+        cup_radius_m + config.edge_margin_m,
+        config.rim_samples,
+        reach,
+        depth,
+        outer,
+    )
     # The lip rests where the rim does, not where the middle bulges or dips.
-    lift = 0.5 * (rim[:, 1] + rim[:, 2])
-    gap = 0.5 * (rim[:, 2] - rim[:, 1])
+    support, lift, gap = rim_shape(rim)
+    edge = np.isfinite(outer).mean(axis=1)
+    conformity = config.lip_conformity_m * (config.known_flat_factor if known_flat else 1.0)
     tilt = np.arccos(np.clip(normal[:, 2], -1.0, 1.0))
     reason = np.select(
         [
             tilt > np.deg2rad(config.max_tilt_deg),
-            (rim[:, 0] < config.min_rim_support) | ~good,
-            gap > config.lip_conformity_m,
+            (support < config.min_rim_support) | ~good,
+            gap > conformity,
             fit[:, 6] > np.deg2rad(config.max_normal_spread_deg),
         ],
         [TILTED, OFF_EDGE, CURVED, ROUGH],
         default="",
     )
-    return SuctionBatch(
-        center + lift[:, None] * normal, normal, rim[:, 0], outer[:, 0], gap, fit[:, 6], tilt, reason.astype("U64")
-    )
+    return SuctionBatch(center + lift[:, None] * normal, normal, support, edge, gap, fit[:, 6], tilt, reason.astype("U64"))
 
 
 def _seeds(target: Target, cup_radius_m: float, config: SuctionConfig) -> tuple[F64, F64]:
