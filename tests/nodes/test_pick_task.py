@@ -69,7 +69,8 @@ class Operator:
 
     def goal(self, client, goal, feedback=None):
         assert client.wait_for_server(10.0)
-        sending = client.send_goal_async(goal, feedback_callback=feedback and (lambda m: feedback.append(m.feedback)))
+        kept = feedback if feedback is not None else []
+        sending = client.send_goal_async(goal, feedback_callback=lambda msg: kept.append(msg.feedback))
         wait_until(sending.done, 5.0, "the goal is accepted")
         return sending.result()
 

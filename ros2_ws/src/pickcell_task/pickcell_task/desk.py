@@ -97,6 +97,8 @@ class Desk:
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Ticket], None]] = []
         self._numbers = 0
+        self._ended: list[str] = []
+        """Ids of the tickets that have ended, in that sequence."""
         self._paused = threading.Event()
         self._waiting_for_person = ""
         self._standing = False
@@ -153,10 +155,9 @@ class Desk:
             self._tickets[ticket.job_id] = ticket
             for job in ticket.jobs:
                 self._by_job[job.request.job_id] = ticket
-            ended = [t for t in self._tickets.values() if t.done]
-            for old in ended[: max(0, len(ended) - KEEP)]:
-                del self._tickets[old.job_id]
-                for job in old.jobs:
+            forgotten, self._ended = self._ended[:-KEEP], self._ended[-KEEP:]
+            for job_id in forgotten:
+                for job in self._tickets.pop(job_id).jobs:
                     self._by_job.pop(job.request.job_id, None)
 
     def ticket_of(self, piece: str) -> Ticket:
@@ -190,15 +191,14 @@ class Desk:
                 return Outcome.success(ticket)
             tickets = list(self._tickets.values())
         running = next((t for t in tickets if t.running), None)
-        ended = next((t for t in reversed(tickets) if t.done), None)
-        found = running or ended or (tickets[0] if tickets else None)
+        found = running or self.last_ended() or (tickets[0] if tickets else None)
         if found is None:
             return Outcome.failure(Code.ORDER_MALFORMED, "There has been no job yet.")
         return Outcome.success(found)
 
     def last_ended(self) -> Ticket | None:
         with self._lock:
-            return next((t for t in reversed(self._tickets.values()) if t.done), None)
+            return self._tickets[self._ended[-1]] if self._ended else None
 
     def running(self) -> Ticket | None:
         with self._lock:
@@ -303,6 +303,9 @@ class Desk:
             self._tell(ticket)
 
     def _tell(self, ticket: Ticket) -> None:
+        with self._lock:
+            if ticket.jobs and ticket.done and ticket.job_id not in self._ended:
+                self._ended.append(ticket.job_id)
         for callback in self._listeners:
             callback(ticket)
 
