@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,8 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pickcell.outcome import Code, Outcome
 from pickcell.values import Sku
 
-DEFAULT_CATALOGUE = Path(__file__).resolve().parents[2] / "config" / "catalogue" / "catalogue.yaml"
+CONFIG_DIR_VARIABLE = "PICKCELL_CONFIG_DIR"
 _FORMAT = 1
+
+
+def config_directory() -> Path:
+    """The folder of committed settings: ``$PICKCELL_CONFIG_DIR`` when set, else the repository's ``config/``."""
+    override = os.environ.get(CONFIG_DIR_VARIABLE)
+    return Path(override) if override else Path(__file__).resolve().parents[2] / "config"
+
+
+def default_catalogue() -> Path:
+    """The project's own catalogue file."""
+    return config_directory() / "catalogue" / "catalogue.yaml"
 
 
 class CatalogueError(ValueError):
@@ -87,12 +99,14 @@ class _File(BaseModel):
     skus: Annotated[dict[str, _Entry], Field(min_length=1)]
 
 
-def load_catalogue(path: str | Path = DEFAULT_CATALOGUE) -> Catalogue:
-    """Read and check a catalogue file. Raises CatalogueError naming the file, each wrong key and what is expected.
+def load_catalogue(path: str | Path | None = None) -> Catalogue:
+    """Read and check a catalogue file, the project's own unless another is named.
+
+    Raises CatalogueError naming the file, each wrong key and what is expected.
 
     A SKU whose reference strip is missing is kept, without pictures.
     """
-    path = Path(path)
+    path = Path(path) if path is not None else default_catalogue()
     try:
         data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML_LOADER)
     except OSError as error:

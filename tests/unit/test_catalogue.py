@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickcell.catalogue import DEFAULT_CATALOGUE, Catalogue, CatalogueError, load_catalogue
+from pickcell.catalogue import Catalogue, CatalogueError, default_catalogue, load_catalogue
 from pickcell.outcome import Code
 from pickcell.values import Sku
 
@@ -40,7 +40,7 @@ def test_every_sku_has_a_strip_of_six_square_views_on_white() -> None:
 
 
 def test_committed_catalogue_is_small() -> None:
-    total = sum(path.stat().st_size for path in DEFAULT_CATALOGUE.parent.rglob("*"))
+    total = sum(path.stat().st_size for path in default_catalogue().parent.rglob("*"))
     assert total < 6e6
 
 
@@ -103,3 +103,10 @@ def test_missing_file_and_missing_pictures(tmp_path: Path) -> None:
     catalogue = load_catalogue(path)
     assert isinstance(catalogue, Catalogue) and catalogue.version == "9"
     assert catalogue["box-1"].reference_views is None
+
+
+def test_settings_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "catalogue").mkdir()
+    (tmp_path / "catalogue" / "catalogue.yaml").write_text(GOOD)
+    monkeypatch.setenv("PICKCELL_CONFIG_DIR", str(tmp_path))
+    assert list(load_catalogue()) == ["box-1"]

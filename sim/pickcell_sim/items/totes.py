@@ -11,11 +11,9 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pickcell.catalogue import load_catalogue
-from pickcell_sim.items.spec import KINDS, REPOSITORY
+from pickcell.catalogue import config_directory, load_catalogue
+from pickcell_sim.items.spec import KINDS
 
-SPLITS_DIR = REPOSITORY / "config" / "splits"
-TOTES_DIR = REPOSITORY / "config" / "totes"
 MIX = {"irregular": 0.35, "box": 0.30, "cylinder": 0.20, "card": 0.15}
 """Share of each kind in a random tote (assumed; printed with every benchmark)."""
 
@@ -69,9 +67,10 @@ def load_tote(path: str | Path) -> ToteContents:
 @cache
 def load_split(name: str) -> tuple[str, ...]:
     """SKUs of a split, sorted. Raises ValueError naming the splits there are."""
-    path = SPLITS_DIR / f"{name}.txt"
+    folder = config_directory() / "splits"
+    path = folder / f"{name}.txt"
     if not path.is_file():
-        raise ValueError(f"no split '{name}'; there are {sorted(p.stem for p in SPLITS_DIR.glob('*.txt'))}")
+        raise ValueError(f"no split '{name}'; {folder} has {sorted(p.stem for p in folder.glob('*.txt'))}")
     lines = (line.strip() for line in path.read_text().splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
