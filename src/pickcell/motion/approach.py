@@ -106,12 +106,12 @@ class ApproachPlanner:
     def _surroundings(self, scene: Scene, candidate: GraspCandidate, full: World, robot: Array) -> _Surroundings:
         core = self._core
         target: Instance | None = next((i for i in scene.instances if i.id == candidate.instance_id), None)
-        points = target.shape.cloud.points if target is not None else np.zeros((0, 3))
+        shape = target.shape if target is not None else None
         tote = core.tote_at(candidate.X_base_tcp[:2, 3])
         return _Surroundings(
             full,
-            core.worlds.without(scene, points, robot),
-            float(points[:, 2].min()) if len(points) else None,
+            core.worlds.without(scene, shape, robot),
+            float(shape.cloud.points[:, 2].min()) if shape is not None and len(shape.cloud) else None,
             core.rim_z(tote),
         )
 

@@ -49,7 +49,7 @@ class CarryPlanner:
         rise = core.rim_z(tote) + cfg.lift_clearance_m - core.lowest_z(q_start, load)
         if rise <= 1e-4:
             return Outcome.success(standstill(q_start).trajectory(core.robot.joint_names))
-        world = core.worlds.without(scene, held.shape.cloud.points, core.robot_spheres(q_start, load))
+        world = core.worlds.without(scene, held.shape, core.robot_spheres(q_start, load))
         checker = core.relaxed(core.checker(load, world, contact=True), q_start)
         line = solver.line(q_start, UP, rise)
         blocked = first_blocked(checker, line.qs)
@@ -85,7 +85,7 @@ class CarryPlanner:
         core = self._core
         if held is not None:
             load = core.holding(held)
-            world = core.worlds.without(scene, held.shape.cloud.points, core.robot_spheres(q_start, load), unknown=True)
+            world = core.worlds.without(scene, held.shape, core.robot_spheres(q_start, load), unknown=True)
         else:
             load = core.empty_hand(Tool.PINCH, core.cell.hand.opening_max_m, False)
             world = core.worlds.full(scene, core.robot_spheres(q_start, load))
@@ -113,14 +113,13 @@ class CarryPlanner:
         if len(places.X_base_tcp) == 0:
             return Outcome.failure(Code.PLACE_BLOCKED, f"The {tote} tote has no room for {self._size(load)}.")
         robot = core.robot_spheres(q_start, load)
-        points = held.shape.cloud.points
-        contact_world = core.worlds.without(scene, points, robot)
+        contact_world = core.worlds.without(scene, held.shape, robot)
         targets = self._shortlist(places.X_base_tcp, load, contact_world)
         if len(targets) == 0:
             return Outcome.failure(
                 Code.PLACE_BLOCKED, f"At none of {len(places.X_base_tcp)} places in the {tote} tote the hand fits."
             )
-        free = core.checker(load, core.worlds.without(scene, points, robot, unknown=True))
+        free = core.checker(load, core.worlds.without(scene, held.shape, robot, unknown=True))
         return self._to_one_of(q_start, targets, load, free, contact_world, tote, places.note)
 
     def _size(self, load: Load) -> str:

@@ -56,6 +56,7 @@ def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[n
             return out, g
     np.random.seed(seed)
     weight = checker.reach
+    max_nodes = max(max_nodes, goals.shape[0])
     nodes = np.empty((2, max_nodes, n))
     parent = np.full((2, max_nodes), -1)
     count = np.array([1, goals.shape[0]])

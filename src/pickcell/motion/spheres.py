@@ -54,7 +54,7 @@ def _surface(mesh: trimesh.Trimesh, low: Array, high: Array) -> Array:
     count = int(np.clip(mesh.area / SAMPLE_SPACING_M**2, 200, MAX_SAMPLES))
     points = trimesh.sample.sample_surface_even(mesh, count, seed=0)[0]  # seeded: one robot, one set of spheres
     edges = mesh.vertices[mesh.face_adjacency_edges[mesh.face_adjacency_angles > SHARP_RAD]]
-    along = [mesh.vertices]
+    along: list[Array] = [np.asarray(mesh.vertices)]
     for a, b in edges:
         along.append(np.linspace(a, b, 2 + int(np.linalg.norm(b - a) / EDGE_SPACING_M)))
     return np.clip(np.vstack([*along, points]), low, high)

@@ -19,7 +19,7 @@ from pickcell.motion.field import (
     distance_transform,
     fixed_distance,
 )
-from pickcell.values import Scene, VoxelGrid
+from pickcell.values import Scene, ShapeEstimate, VoxelGrid
 
 Array = NDArray[np.float64]
 
@@ -123,6 +123,31 @@ def clear_spheres(mask, origin, resolution, spheres):  # type: ignore[no-untyped
                         mask[i, j, k] = False
 
 
+@njit(cache=True)
+def clear_box(mask, origin, resolution, X_box_base, half):  # type: ignore[no-untyped-def]
+    """Unset voxels whose centre lies inside a box, in place."""
+    R, t = X_box_base[:3, :3], X_box_base[:3, 3]
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for a in range(3):
+        centre, reach = 0.0, 0.0
+        for b in range(3):
+            centre -= R[b, a] * t[b]
+            reach += abs(R[b, a]) * half[b]
+        low[a] = min(max(0, int(np.floor((centre - reach - origin[a]) / resolution))), mask.shape[a])
+        high[a] = min(mask.shape[a], int(np.ceil((centre + reach - origin[a]) / resolution)) + 1)
+    for i in range(low[0], high[0]):
+        x = origin[0] + (i + 0.5) * resolution
+        for j in range(low[1], high[1]):
+            y = origin[1] + (j + 0.5) * resolution
+            for k in range(low[2], high[2]):
+                z = origin[2] + (k + 0.5) * resolution
+                inside = True
+                for a in range(3):
+                    inside = inside and abs(R[a, 0] * x + R[a, 1] * y + R[a, 2] * z + t[a]) <= half[a]
+                if inside:
+                    mask[i, j, k] = False
+
+
 def crop(mask: NDArray[np.bool_], pad: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """The set part of ``mask`` with ``pad`` free voxels all around, and the index of its corner in the original."""
     spans = []
@@ -147,7 +172,6 @@ class SceneWorlds:
         self._unknown = unknown_below_surface
         self._totes = np.ascontiguousarray([inverse(cell.X_base_tote(name))[:3] for name in cell.totes])
         self._sizes = np.ascontiguousarray([cell.totes[name].inner for name in cell.totes], dtype=float)
-        self._last: tuple[Scene, dict[tuple[bool, int], tuple[NDArray[np.bool_], World]]] | None = None
 
     def _mask(self, grid: VoxelGrid, unknown: bool) -> NDArray[np.bool_]:
         return _obstacles(
@@ -170,15 +194,17 @@ class SceneWorlds:
         clear_spheres(mask, scene.occupancy.origin, scene.occupancy.resolution_m, robot)
         return self._world(scene.occupancy, mask)
 
-    def without(self, scene: Scene | None, points: NDArray[np.floating], robot: Array, unknown: bool = False) -> World:
-        """As :meth:`full`, less the voxels of an item given by its surface points (N, 3) in ``base_link``."""
+    def without(self, scene: Scene | None, shape: ShapeEstimate | None, robot: Array, unknown: bool = False) -> World:
+        """As :meth:`full`, less the voxels of an item given by its shape. ``unknown``: unseen space counts here too."""
         if scene is None:
             return self.empty
         grid = scene.occupancy
         mask = self._mask(grid, unknown and self._unknown)
         clear_spheres(mask, grid.origin, grid.resolution_m, robot)
-        if len(points):
+        if shape is not None and len(shape.cloud):
             # A point's voxel and its neighbours: the cameras' error moves an item's surface by up to a voxel.
+            points = np.asarray(shape.cloud.points, dtype=float)
             reach = np.full((len(points), 1), 1.3 * grid.resolution_m)
-            clear_spheres(mask, grid.origin, grid.resolution_m, np.hstack([np.asarray(points, dtype=float), reach]))
+            clear_spheres(mask, grid.origin, grid.resolution_m, np.hstack([points, reach]))
+            clear_box(mask, grid.origin, grid.resolution_m, inverse(shape.X_base_box), 0.5 * shape.extents_m)
         return self._world(grid, mask)
