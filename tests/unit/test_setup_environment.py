@@ -117,6 +117,16 @@ def test_a_sourced_jazzy_is_used(sourced: dict[str, str]) -> None:
     assert source.is_system and source.python == "/usr/bin/python3" and asked == ["/usr/bin/python3"]
 
 
+def test_a_virtual_environment_is_not_taken_for_the_systems_python(sourced: dict[str, str], tmp_path: Path) -> None:
+    for folder in ("venv/bin", "usr/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "python3").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "python3").chmod(0o755)
+    (tmp_path / "venv/pyvenv.cfg").touch()
+    source = choose_ros({**sourced, "PATH": f"{tmp_path}/venv/bin:{tmp_path}/usr/bin"}, lambda *_: True)
+    assert source.python == f"{tmp_path}/usr/bin/python3"
+
+
 @pytest.mark.parametrize(
     ("change", "importable", "why"),
     [

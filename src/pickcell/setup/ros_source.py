@@ -61,7 +61,13 @@ def choose_ros(
         return RosSource("wheels", f"the sourced ROS is {distro}, this project is built for {DISTRO}")
     if not any((p / "share/ament_index/resource_index/packages/rclpy").exists() for p in prefixes):
         return RosSource("wheels", "ROS_DISTRO is set but AMENT_PREFIX_PATH holds no rclpy")
-    python = system_python or shutil.which("python3", path=env.get("PATH")) or "python3"
+    python = system_python or _python_outside_environments(env.get("PATH", ""))
     if not can_import(python, env):
         return RosSource("wheels", f"{python} cannot import the sourced rclpy")
     return RosSource("system", f"ROS 2 {distro} is sourced", python)
+
+
+def _python_outside_environments(path: str) -> str:
+    """``python3`` of PATH, not counting virtual environments (inside ``./cell shell`` ours comes first)."""
+    folders = [folder for folder in path.split(":") if folder and not (Path(folder).parent / "pyvenv.cfg").exists()]
+    return shutil.which("python3", path=":".join(folders)) or "python3"

@@ -62,7 +62,8 @@ def candidates(env: Mapping[str, str], wanted: tuple[int, int] = WHEEL_PYTHON) -
     if sys.version_info[:2] == wanted and sys.prefix == sys.base_prefix:
         yield sys.executable
     for folder in env.get("PATH", "").split(os.pathsep):
-        if folder and os.access(Path(folder) / name, os.X_OK):
+        in_a_venv = (Path(folder).parent / "pyvenv.cfg").exists()  # ours, in ./cell shell: it may be about to be removed
+        if folder and not in_a_venv and os.access(Path(folder) / name, os.X_OK):
             yield str(Path(folder) / name)
     home = env.get("HOME", "")
     for pattern in (
