@@ -15,7 +15,7 @@ from pickcell_conversions.drivers import joint_state_from_msg, seconds, trajecto
 from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 from rclpy.action import ActionClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_processes import CELL_FILE, STOP_S, free_domain, spinning_node, start_sim, wait_until
+from ros_processes import CELL_FILE, ROOT, STOP_S, free_domain, spinning_node, start_sim, wait_until
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool
@@ -375,8 +375,8 @@ def test_ctrl_c_ends_it_quickly_and_leaves_nothing():
 
 
 def test_ctrl_c_while_the_scene_is_being_set_up():
-    process = start_sim(free_domain())
-    wait_until(lambda: "EGL" in process.output, 15.0, "set-up begun")
+    process = start_sim(free_domain(), tote_file=ROOT / "config/totes/demo.yaml")
+    time.sleep(3.0)  # filling a tote takes longer than that
     assert process.interrupt() < STOP_S
     process.stop()
 

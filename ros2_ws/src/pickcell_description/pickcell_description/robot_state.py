@@ -6,24 +6,21 @@ Publishes ``/tf`` (movable joints), ``/tf_static`` (fixed joints, world, totes, 
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from pickcell_conversions.drivers import nanoseconds, transform_to_msg
-from rclpy.executors import ExternalShutdownException
+from pickcell_node.main import run
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-from pickcell.cell import CellConfig, CellConfigError, load_cell
-from pickcell.description import DescriptionError, expand_urdf
+from pickcell.cell import CellConfig, load_cell
+from pickcell.description import expand_urdf
 from pickcell.geometry import Pose, inverse
-from pickcell_description.link_tree import LinkTree, LinkTreeError, parse_link_tree
+from pickcell_description.link_tree import LinkTree, parse_link_tree
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVED = 2e-4
@@ -117,21 +114,18 @@ class RobotState(Node):
             self.get_logger().error(text)
 
 
+class RobotStateApp:
+    """What the process runs."""
+
+    def __init__(self) -> None:
+        self.node = RobotState()
+
+    def close(self) -> None:
+        """Nothing moves and no thread runs."""
+
+
 def main() -> None:
-    """Run the node until it is stopped. A cell or description that cannot be used ends it with code 2 and a sentence."""
-    rclpy.init(args=sys.argv)
-    try:
-        node = RobotState()
-    except (CellConfigError, DescriptionError, LinkTreeError, ValueError) as error:
-        print(f"robot_state: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    raise SystemExit(run("robot_state", RobotStateApp))
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class RosHand:
                 return outcome.failed_as()
             jaw = outcome.unwrap().jaw
             if jaw.stamp_s > since_s or deadline.passed():
-                return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, jaw.moving, stalled))
+                return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, moving=False, stalled=stalled))
 
     def set_vacuum(self, on: bool) -> Outcome[None]:
         """Switch the vacuum; the cup's slide extends with it and retracts after it, while this returns at once.
