@@ -23,6 +23,7 @@ from pickcell.values import CameraModel
 
 NEAR_M = 0.04
 FAR_M = 5.0
+_TALKATIVE = 4  # pictures after which the plugin has printed all it has to say
 _OPTICAL_TO_GL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenGL cameras look along -z with +y up
 
 
@@ -87,7 +88,7 @@ class Renderer:
     def __init__(self, client: int, lighting: Lighting | None = None) -> None:
         self._client = client
         self.lighting = lighting or Lighting()
-        self._drawn: set[bool] = set()
+        self._drawn = 0
 
     @property
     def backend(self) -> str:
@@ -96,10 +97,9 @@ class Renderer:
 
     def render(self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool = False) -> View:
         """Draw one view. ``with_bodies`` adds the body under each pixel (a second pass: 8 ms at 640x480)."""
-        # The first picture of either kind makes the plugin print once more.
-        with nullcontext() if with_bodies in self._drawn else _quiet_output():
+        with nullcontext() if self._drawn > _TALKATIVE else _quiet_output():
             color, depth, bodies = self._draw(camera, X_world_camera, with_bodies)
-        self._drawn.add(with_bodies)
+        self._drawn += 1
         return View(color, depth, bodies)
 
     def _draw(

@@ -77,7 +77,9 @@ def test_filling_twice_adds_and_clearing_empties() -> None:
         assert fill_tote(world, [], 0) == []
 
 
-def test_what_cannot_be_filled_says_why() -> None:
+def test_what_cannot_be_filled_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pickcell_sim.fill._TRIES", 1)  # the tote is far too small however often it is tried
+    monkeypatch.setattr("pickcell_sim.fill._SETTLE_STEPS", 200)
     with SimWorld(CELL) as world:
         with pytest.raises(KeyError, match="destination"):
             fill_tote(world, ["box-013"], 0, tote="third")
