@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer, GeometricCompleter
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
-from pickcell.identity import Identifier, SizeAndColorIdentifier
+from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
 from pickcell.segmentation import GeometricSegmenter, Segmenter, label_images
@@ -23,9 +23,6 @@ from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFr
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
 """Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at the given joints."""
-
-LONGEST_ITEM_M = 0.40
-"""Assumed when the manifest says nothing of sizes."""
 
 
 class PerceptionPipeline:
@@ -48,9 +45,10 @@ class PerceptionPipeline:
         self.cell = cell
         self._catalogue = catalogue
         self._fusion = Fusion(cell, fusion)
-        self._segmenter = segmenter or GeometricSegmenter(cell)
+        gallery = ColorGallery(catalogue)
+        self._segmenter = segmenter or GeometricSegmenter(cell, gallery=gallery)
         self._completer = completer or GeometricCompleter(cell)
-        self._identifier = identifier or SizeAndColorIdentifier(catalogue)
+        self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)
         self._cameras: tuple[CameraHealth, ...] = ()
 
@@ -76,7 +74,7 @@ class PerceptionPipeline:
         scene = fused.unwrap()
         timings = {"fusion": _ms(start), **scene.timings_ms}
         start = time.perf_counter()
-        labels = self._segmenter.segment(scene, self._longest(manifest))
+        labels = self._segmenter.segment(scene, self._products(manifest))
         images = label_images(scene.views, scene.volume, scene.surface, labels)
         timings["segmentation"] = _ms(start)
         start = time.perf_counter()
@@ -87,13 +85,13 @@ class PerceptionPipeline:
         timings["identity"] = _ms(start)
         return _outcome(_scene(scene, images, completed, identities, timings))
 
-    def _longest(self, manifest: Mapping[str, int]) -> float:
-        """Diagonal of the longest product that may be in the tote, metres."""
-        known = [self._catalogue[sku].dimensions_m for sku, n in manifest.items() if n > 0 and sku in self._catalogue]
-        unknown = any(n > 0 and sku not in self._catalogue for sku, n in manifest.items())
-        if unknown or not known:
-            return LONGEST_ITEM_M
-        return max(float(np.linalg.norm(dimensions)) for dimensions in known)
+    def _products(self, manifest: Mapping[str, int]) -> list[tuple[Sku, int]]:
+        """What is in the tote, with counts; nothing when a part of it is not in the catalogue, as that could look like
+        anything."""
+        listed = {sku: n for sku, n in sorted(manifest.items()) if n > 0}
+        if not all(sku in self._catalogue for sku in listed):
+            return []
+        return [(self._catalogue[sku], n) for sku, n in listed.items()]
 
 
 def _scene(

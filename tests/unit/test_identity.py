@@ -96,9 +96,13 @@ def test_empty_or_unknown_manifest(manifest: dict[str, int]) -> None:
 
 def test_a_measured_part_may_be_smaller_than_the_product_but_not_larger() -> None:
     product = np.array([0.12, 0.08, 0.04])
-    whole = size_evidence(product, product, product, CONFIG)
-    hidden = size_evidence(product * [0.9, 1, 0.5], product * [0.9, 1, 0.9], product, CONFIG)
-    larger = size_evidence(product * 1.3, product * 1.3, product, CONFIG)
+
+    def evidence(seen: np.ndarray, completed: np.ndarray) -> float:
+        return float(size_evidence(seen, completed, product[None], CONFIG)[0])
+
+    whole = evidence(product, product)
+    hidden = evidence(product * [0.9, 1, 0.5], product * [0.9, 1, 0.9])
+    larger = evidence(product * 1.3, product * 1.3)
     assert whole == pytest.approx(0.0) and whole > hidden > larger
 
 
@@ -121,7 +125,7 @@ def test_color_model_prefers_its_own_colors() -> None:
     rng = np.random.default_rng(0)
     red = np.clip(rng.normal((200, 40, 40), 10, (500, 3)), 0, 255).astype(np.uint8)
     green = np.clip(rng.normal((40, 180, 60), 10, (500, 3)), 0, 255).astype(np.uint8)
-    from pickcell.segmentation.foreground import to_lab
+    from pickcell.fusion.color import to_lab
 
     model = color_model(red)
     assert model.score(to_lab(red), -6.0) > -0.7

@@ -1,7 +1,8 @@
-"""Colours of surface points, taken from the images that see them."""
+"""Colours of surface points, taken from the images that see them, and colour spaces."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -26,6 +27,14 @@ def color_points(
     weight = total[:, 3:]
     mean = np.where(weight > 0, total[:, :3] / np.maximum(weight, 1e-9), 128.0)
     return np.clip(mean + 0.5, 0, 255).astype(np.uint8)
+
+
+def to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 3) CIELAB of (N, 3) sRGB (D65)."""
+    if len(rgb) == 0:
+        return np.zeros((0, 3), np.float32)
+    scaled = np.ascontiguousarray(rgb, dtype=np.float32).reshape(-1, 1, 3) / np.float32(255.0)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32).reshape(-1, 3)
 
 
 @njit(cache=True, nogil=True)

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pickcell.segmentation.foreground import to_lab
+from pickcell.fusion.color import to_lab
+from pickcell.values import Sku
 
 L_BINS, AB_BINS = 6, 14
 L_RANGE, AB_RANGE = (0.0, 100.0), (-80.0, 80.0)
+BINS = L_BINS * AB_BINS * AB_BINS
 WHITE_MIN = 250
 """Reference pictures have a white background."""
 
 
-@dataclass(frozen=True)
-class ColorModel:
-    """Log-density of a product's colours over a coarse CIELAB grid, relative to its peak (so at most 0)."""
-
-    log_density: NDArray[np.float32]
-    """(L_BINS, AB_BINS, AB_BINS)."""
-
-    def score(self, lab: NDArray[np.float32], floor: float) -> float:
-        """Mean log-density of colours (N, 3), each at least ``floor``."""
-        if len(lab) == 0:
-            return 0.0
-        index = bins_of(lab)
-        return float(np.maximum(self.log_density[index], floor).mean())
-
-
-def bins_of(lab: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Grid cell of each colour (N, 3)."""
+def bins_of(lab: NDArray[np.floating]) -> NDArray[np.intp]:
+    """(N,) cell of each colour (N, 3) in a coarse CIELAB grid, 0..BINS-1."""
     lightness = np.clip((lab[:, 0] - L_RANGE[0]) / (L_RANGE[1] - L_RANGE[0]) * L_BINS, 0, L_BINS - 1).astype(np.intp)
     ab = np.clip((lab[:, 1:] - AB_RANGE[0]) / (AB_RANGE[1] - AB_RANGE[0]) * AB_BINS, 0, AB_BINS - 1).astype(np.intp)
-    return lightness, ab[:, 0], ab[:, 1]
+    return (lightness * AB_BINS + ab[:, 0]) * AB_BINS + ab[:, 1]
 
 
-def color_model(rgb: NDArray[np.uint8]) -> ColorModel:
-    """Smoothed histogram of colours (N, 3), N >= 1; wider along lightness, which depends on the light."""
-    histogram = np.zeros((L_BINS, AB_BINS, AB_BINS), np.float32)
-    np.add.at(histogram, bins_of(to_lab(rgb)), 1.0)
+def color_model(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(BINS,) log-density of a product's colours (N, 3), N >= 1, relative to its peak (so at most 0): a smoothed
+    histogram, wider along lightness, which depends on the light."""
+    histogram = np.bincount(bins_of(to_lab(rgb)), minlength=BINS).astype(np.float32).reshape(L_BINS, AB_BINS, AB_BINS)
     smooth = np.stack([cv2.GaussianBlur(plane, (5, 5), 0.9) for plane in histogram])
-    smooth = np.asarray(cv2.GaussianBlur(smooth.reshape(L_BINS, -1), (1, 5), 1.0)).reshape(histogram.shape)
+    smooth = np.asarray(cv2.GaussianBlur(smooth.reshape(L_BINS, -1), (1, 5), 1.0)).ravel()
     smooth = np.sqrt(smooth / smooth.max())  # a small print matters as well as the ground colour
-    return ColorModel(np.log(np.maximum(smooth, 1e-6)).astype(np.float32))
+    return np.log(np.maximum(smooth, 1e-6)).astype(np.float32)
 
 
 def reference_colors(path: Path) -> NDArray[np.uint8]:
@@ -60,3 +47,24 @@ def reference_colors(path: Path) -> NDArray[np.uint8]:
     # the rim of the item mixes with the background
     item = np.asarray(cv2.erode(item.astype(np.uint8), np.ones((3, 3), np.uint8))) > 0
     return rgb[item] if item.any() else rgb.reshape(-1, 3)
+
+
+class ColorGallery:
+    """Colour models of products, made when first asked for."""
+
+    def __init__(self, catalogue: Mapping[str, Sku]) -> None:
+        self._catalogue = catalogue
+        self._models: dict[str, NDArray[np.float32]] = {}
+
+    def table(self, skus: Sequence[str], floor: float) -> NDArray[np.float32]:
+        """(S, BINS) log-density per SKU and colour cell, at least ``floor``; all 0 for a SKU without pictures, so that
+        colour says nothing of it. Raises KeyError for a SKU that the catalogue does not have."""
+        models = [np.maximum(self._model(sku), floor) for sku in skus]
+        return np.stack(models) if models else np.zeros((0, BINS), np.float32)
+
+    def _model(self, sku: str) -> NDArray[np.float32]:
+        if sku not in self._models:
+            pictures = self._catalogue[sku].reference_views
+            known = pictures is not None and pictures.exists()
+            self._models[sku] = color_model(reference_colors(pictures)) if known and pictures else np.zeros(BINS, np.float32)
+        return self._models[sku]

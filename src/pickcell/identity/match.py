@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from pickcell.completion.complete import Completed
-from pickcell.identity.appearance import ColorModel, color_model, reference_colors
+from pickcell.fusion.color import to_lab
+from pickcell.identity.appearance import ColorGallery, bins_of
 from pickcell.identity.config import IdentityConfig
 from pickcell.identity.size import size_evidence
-from pickcell.segmentation.foreground import to_lab
 from pickcell.values import Identity, Sku
 
 
@@ -32,9 +32,12 @@ class Identifier(Protocol):
 class SizeAndColorIdentifier:
     """The baseline: dimensions against the catalogue's, colours against its reference pictures."""
 
-    def __init__(self, catalogue: Mapping[str, Sku], config: IdentityConfig | None = None) -> None:
+    def __init__(
+        self, catalogue: Mapping[str, Sku], config: IdentityConfig | None = None, gallery: ColorGallery | None = None
+    ) -> None:
+        """``gallery``: colour models of the catalogue, when they are shared with another stage."""
         self._catalogue = catalogue
-        self._colors: dict[str, ColorModel | None] = {}
+        self._gallery = gallery or ColorGallery(catalogue)
         self.config = config or IdentityConfig()
 
     def identify(self, items: list[Completed], manifest: Mapping[str, int]) -> list[Identity]:
@@ -43,25 +46,21 @@ class SizeAndColorIdentifier:
         if not counts or not items:
             return [Identity.unknown() for _ in items]
         names = list(counts)
-        evidence = np.array([[self._evidence(item, self._catalogue[name]) for name in names] for item in items])
+        colors = self._gallery.table(names, self.config.color_floor)
+        evidence = np.array([self._evidence(item, names, colors) for item in items])
         capacity = np.array([counts[name] for name in names], dtype=np.float64)
         probability = balanced(evidence, capacity, self.config)
         chosen = assign(probability, capacity)
         return [self._answer(names, row, pick) for row, pick in zip(probability, chosen)]
 
-    def _evidence(self, item: Completed, sku: Sku) -> float:
-        size = size_evidence(item.seen_extents_m, item.shape.extents_m, sku.dimensions_m, self.config)
-        model = self._color_model(sku)
-        if model is None:
-            return size
-        lab = to_lab(item.visible.colors[:: max(1, len(item.visible) // 500)])
-        return size + self.config.color_samples * model.score(lab, self.config.color_floor)
-
-    def _color_model(self, sku: Sku) -> ColorModel | None:
-        if sku.sku not in self._colors:
-            pictures = sku.reference_views
-            self._colors[sku.sku] = color_model(reference_colors(pictures)) if pictures and pictures.exists() else None
-        return self._colors[sku.sku]
+    def _evidence(self, item: Completed, names: list[str], colors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(S,) log-likelihood of the item under each SKU; ``colors`` (S, BINS)."""
+        seen, completed = item.seen_extents_m, item.shape.extents_m
+        products = np.array([self._catalogue[name].dimensions_m for name in names])
+        size = size_evidence(seen, completed, products, self.config)
+        cells = bins_of(to_lab(item.visible.colors))
+        color = colors[:, cells].mean(axis=1) if len(cells) else np.zeros(len(names))
+        return size + self.config.color_samples * color
 
     def _answer(self, names: list[str], row: NDArray[np.float64], pick: int) -> Identity:
         order = np.argsort(-row[:-1], kind="stable")

@@ -7,6 +7,8 @@ between their patches; merging stops by itself where the evidence turns against 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -18,20 +20,43 @@ _DIRECTIONS = np.array(
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 
-def agglomerate(
+@dataclass(frozen=True)
+class MergeTree:
+    """The order in which P patches were merged: nodes 0..P-1 are the patches, node P + k is the k-th merge."""
+
+    leaves: int
+    children: NDArray[np.int64]
+    """(K, 2) nodes that merge k joined."""
+    score: NDArray[np.float64]
+    """(K,) evidence at which it did; never rises."""
+
+    def cut(self, threshold: float) -> NDArray[np.int64]:
+        """(P,) segment of each patch, 0-based, with all merges above ``threshold`` done."""
+        parent = np.arange(self.leaves + len(self.score))
+        for k in np.flatnonzero(self.score > threshold):
+            parent[self.children[k]] = self.leaves + k
+        while True:
+            higher = parent[parent]
+            if np.array_equal(higher, parent):
+                break
+            parent = higher
+        return np.unique(parent[: self.leaves], return_inverse=True)[1].astype(np.int64)
+
+
+def merge_tree(
     centres: NDArray[np.float64],
     pairs: NDArray[np.int64],
     links: NDArray[np.int64],
     evidence: NDArray[np.float64],
     max_diameter_m: float,
     threshold: float = 0.0,
-) -> NDArray[np.int64]:
-    """(P,) segment of each patch, 0-based. ``centres`` (P, 3); ``pairs`` (E, 2) with ``links`` (E,) and ``evidence``
-    (E,). No segment becomes longer than ``max_diameter_m`` between patch centres in any of 13 directions."""
+) -> MergeTree:
+    """Merge while the evidence is above ``threshold``. ``centres`` (P, 3); ``pairs`` (E, 2) with ``links`` (E,) and
+    ``evidence`` (E,). No segment becomes longer than ``max_diameter_m`` between patch centres in any of 13 directions."""
     if len(centres) == 0:
-        return np.zeros(0, np.int64)
+        return MergeTree(0, np.zeros((0, 2), np.int64), np.zeros(0))
     spans = centres @ _DIRECTIONS.T
-    root = _merge(
+    joined, score = _merge(
         spans.copy(),
         spans.copy(),
         pairs.astype(np.int64),
@@ -40,8 +65,19 @@ def agglomerate(
         max_diameter_m,
         threshold,
     )
-    _, out = np.unique(root, return_inverse=True)
-    return out.astype(np.int64)
+    return MergeTree(len(centres), joined, score)
+
+
+def agglomerate(
+    centres: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    links: NDArray[np.int64],
+    evidence: NDArray[np.float64],
+    max_diameter_m: float,
+    threshold: float = 0.0,
+) -> NDArray[np.int64]:
+    """(P,) segment of each patch, 0-based: see :func:`merge_tree`."""
+    return merge_tree(centres, pairs, links, evidence, max_diameter_m, threshold).cut(threshold)
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +90,10 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
         a, b = pairs[e]
         total[a, b] = total[b, a] = evidence[e] * links[e]
         length[a, b] = length[b, a] = links[e]
-    parent = np.arange(n)
+    node = np.arange(n)  # tree node that each living row stands for
+    joined = np.empty((n, 2), np.int64)
+    at = np.empty(n)
+    merges = 0
     alive = np.ones(n, np.bool_)
     best = np.full(n, -1, np.int64)
     score = np.full(n, -np.inf)
@@ -74,11 +113,11 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
             best[a], score[a] = _best(a, total, length, alive)
             best[b], score[b] = _best(b, total, length, alive)
             continue
+        joined[merges, 0], joined[merges, 1], at[merges] = node[a], node[b], score[a]
+        node[a] = n + merges
+        merges += 1
         alive[b] = False
         score[b] = -np.inf
-        for p in range(n):
-            if parent[p] == b:
-                parent[p] = a
         for k in range(low.shape[1]):
             high[a, k] = max(high[a, k], high[b, k])
             low[a, k] = min(low[a, k], low[b, k])
@@ -99,7 +138,7 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
                         best[c], score[c] = a, mean
             elif alive[c] and best[c] == b:
                 best[c], score[c] = _best(c, total, length, alive)
-    return parent
+    return joined[:merges].copy(), at[:merges].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -31,3 +31,15 @@ class SegmentationConfig:
     """Smaller segments join the neighbour they fit best, unless everything speaks against it."""
     diameter_slack_m: float = 0.03
     """A segment may be this much longer than the longest item of the manifest."""
+    recognition_weight: float = 0.5
+    """What it counts, against the evidence between patches, that a segment looks like a product of the manifest."""
+    recognition_reward: float = 8.0
+    """Log-likelihood (nats, 0 for a perfect likeness) below which a segment gains nothing by its likeness."""
+    unknown_cost: float = 1.0
+    """What each segment costs, so that items do not fall apart into many."""
+    fragment_cost: float = 1.0
+    """The same for a fragment too small to be recognised."""
+    split_below: float = 2.0
+    """Merges made on less evidence than this are taken back where the parts look more like products than the whole."""
+    join_above: float = -1.0
+    """Merges against the evidence are made down to this where the whole looks more like a product than the parts."""

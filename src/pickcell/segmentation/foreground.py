@@ -18,14 +18,6 @@ LIGHTNESS_WEIGHT = 0.6
 """Lightness counts less than hue and chroma: shadows change it."""
 
 
-def to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, 3) CIELAB of (N, 3) sRGB (D65)."""
-    if len(rgb) == 0:
-        return np.zeros((0, 3), np.float32)
-    scaled = np.ascontiguousarray(rgb, dtype=np.float32).reshape(-1, 1, 3) / np.float32(255.0)
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32).reshape(-1, 3)
-
-
 def foreground(
     points: NDArray[np.floating],
     normals: NDArray[np.floating],

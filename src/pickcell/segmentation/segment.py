@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,21 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
+from pickcell.fusion.color import to_lab
 from pickcell.fusion.fuse import FusedScene
 from pickcell.geometry import inverse, transform_points, transform_vectors
-from pickcell.segmentation.agglomerate import agglomerate
+from pickcell.identity.appearance import BINS, ColorGallery, bins_of
+from pickcell.segmentation.agglomerate import merge_tree
 from pickcell.segmentation.config import SegmentationConfig
-from pickcell.segmentation.foreground import foreground, to_lab
+from pickcell.segmentation.foreground import foreground
 from pickcell.segmentation.graph import FEATURES, PatchGraph, build_graph, log_odds
+from pickcell.segmentation.recognition import HIDDEN, ItemPoints, ProductLook, best_cut
 from pickcell.segmentation.supervoxels import Patches, grow_patches, neighbours_of, smooth_normals
+from pickcell.values import Sku
+
+LONGEST_ITEM_M = 0.40
+"""Assumed when nothing is known of the products."""
 
 
 class Segmenter(Protocol):
     """What a learned segmenter must offer to take this one's place."""
 
-    def segment(self, fused: FusedScene, max_diameter_m: float) -> NDArray[np.int32]:
-        """(N,) instance id of each point of ``fused.cloud``, from 1 without gaps, 0 for none. No item is longer than
-        ``max_diameter_m``."""
+    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int32]:
+        """(N,) instance id of each point of ``fused.cloud``, from 1 without gaps, 0 for none. ``products``: what is in
+        the tote by the manifest, with counts; empty when nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -34,30 +42,48 @@ class PatchScene:
     """(M,) rows of the cloud that belong to items."""
     patches: Patches
     graph: PatchGraph
+    items: ItemPoints
+    """The item points in the tote's frame."""
 
 
 class GeometricSegmenter:
     """Supervoxels, evidence by convexity and colour, average-linkage merging."""
 
-    def __init__(self, cell: CellConfig, config: SegmentationConfig | None = None) -> None:
-        self._tote = cell.totes["source"]
+    def __init__(
+        self, cell: CellConfig, config: SegmentationConfig | None = None, gallery: ColorGallery | None = None
+    ) -> None:
+        """``gallery``: colour models of the products; without it only their sizes count."""
         self._X_base_tote = cell.X_base_tote("source")
+        self._tote = cell.totes["source"]
         self._X_tote_base = inverse(self._X_base_tote)
+        self._gallery = gallery
         self.config = config or SegmentationConfig()
 
-    def segment(self, fused: FusedScene, max_diameter_m: float) -> NDArray[np.int32]:
+    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int32]:
         out = np.zeros(len(fused.cloud), np.int32)
         scene = self.patch_scene(fused)
         if len(scene.rows) == 0:
             return out
-        evidence = log_odds(scene.graph)
-        limit = max_diameter_m + self.config.diameter_slack_m
-        segment = agglomerate(scene.patches.centres, scene.graph.pairs, scene.graph.links, evidence, limit)
-        segment = _absorb_fragments(segment, scene, evidence, self.config.fragment_points)
-        label = scene.patches.label
+        config, graph, patches = self.config, scene.graph, scene.patches
+        evidence = log_odds(graph)
+        longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
+        limit = longest + config.diameter_slack_m
+        threshold = config.join_above if products else 0.0
+        tree = merge_tree(patches.centres, graph.pairs, graph.links, evidence, limit, threshold)
+        segment = best_cut(tree, scene.items, self._look(products), config) if products else tree.cut(0.0)
+        segment = _absorb_fragments(segment, scene, evidence, config.fragment_points)
+        label = patches.label
         point_segment = np.where(label >= 0, segment[np.maximum(label, 0)], -1)
-        out[scene.rows] = _number_large(point_segment, self.config.min_points)
+        out[scene.rows] = _number_large(point_segment, config.min_points)
         return out
+
+    def _look(self, products: Sequence[tuple[Sku, int]]) -> ProductLook:
+        names = [sku.sku for sku, _ in products]
+        sizes = np.array([sku.dimensions_m for sku, _ in products])
+        counts = np.array([count for _, count in products], dtype=np.int64)
+        if self._gallery is None:
+            return ProductLook(sizes, np.zeros((len(names), BINS), np.float32), counts)
+        return ProductLook(sizes, self._gallery.table(names, HIDDEN.color_floor), counts)
 
     def patch_scene(self, fused: FusedScene) -> PatchScene:
         """Item points, patches and graph of a fused scene (also the input of training the evidence weights)."""
@@ -67,8 +93,7 @@ class GeometricSegmenter:
         normals = transform_vectors(self._X_tote_base, cloud.normals)
         rows = np.flatnonzero(foreground(points, normals, lab, self._tote, self.config, voxel))
         if len(rows) < self.config.min_points:
-            rows = rows[:0]
-            return PatchScene(rows, _no_patches(), _no_graph())
+            return _nothing()
         cells = np.ascontiguousarray(fused.surface.cells[rows])
         neighbours = neighbours_of(cells)
         smooth = smooth_normals(np.ascontiguousarray(normals[rows], dtype=np.float64), neighbours, 2)
@@ -77,16 +102,16 @@ class GeometricSegmenter:
         def distance(at: NDArray[np.float64]) -> NDArray[np.float64]:
             return fused.volume.distance(transform_points(self._X_base_tote, at))
 
-        return PatchScene(rows, patches, build_graph(patches, neighbours, distance))
+        items = ItemPoints(points[rows], smooth, bins_of(lab[rows]), patches.label)
+        return PatchScene(rows, patches, build_graph(patches, neighbours, distance), items)
 
 
-def _no_patches() -> Patches:
-    empty = np.zeros((0, 3))
-    return Patches(np.zeros(0, np.int32), empty, empty, empty, np.zeros(0, np.int64))
-
-
-def _no_graph() -> PatchGraph:
-    return PatchGraph(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES))))
+def _nothing() -> PatchScene:
+    """The scene of a tote without item points."""
+    three, numbers = np.zeros((0, 3)), np.zeros(0, np.int32)
+    patches = Patches(numbers, three, three, three, np.zeros(0, np.int64))
+    graph = PatchGraph(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES))))
+    return PatchScene(np.zeros(0, np.intp), patches, graph, ItemPoints(three, three, np.zeros(0, np.intp), numbers))
 
 
 def _absorb_fragments(
