@@ -51,6 +51,7 @@ class CarryPlanner:
             return Outcome.success(standstill(q_start).trajectory(core.robot.joint_names))
         world = core.worlds.without(scene, held.shape, core.robot_spheres(q_start, load))
         checker = core.relaxed(core.checker(load, world, contact=True), q_start)
+        checker.margins.seen[-1] = min(checker.margins.seen[-1], core.config.clearance.item_lift)
         line = solver.line(q_start, UP, rise)
         blocked = first_blocked(checker, line.qs)
         qs = line.qs if blocked < 0 else line.qs[:blocked]

@@ -27,6 +27,9 @@ class ClearanceConfig:
     item_fixed: float = -0.010
     item_seen: float = -0.025
     """In contact: a held item; it starts between its neighbours or ends on others, its spheres overlap with those."""
+    item_lift: float = -0.040
+    """On the lift: a held item from seen obstacles. It slides along neighbours that it touches; what lies on top of it, the
+    hand has already gone through."""
     relax: float = 0.003
     """An arm that starts within a margin may come this much nearer on its way out, not more."""
 
