@@ -138,13 +138,15 @@ def test_force_follows_coulomb_and_grows_with_the_moment():
     per pad, and the safety factor of 2 lands above both."""
     config = PinchConfig(friction=1.0, squeeze_safety=1.0, min_force_n=0.0)
     zero, r, most = np.zeros(1), np.full(1, 0.01), np.full(1, 60.0)
-    plain = pinch_hold(0.5, zero, r, most, 12.0, config)
+    plain = pinch_hold(0.5, zero, r, zero, most, 12.0, config)
     assert plain.force_n[0] == pytest.approx(0.5 * (9.81 + 12.0) / 2.0)
-    safe = pinch_hold(0.5, zero, r, most, 12.0, PinchConfig(friction=1.0))
+    safe = pinch_hold(0.5, zero, r, zero, most, 12.0, PinchConfig(friction=1.0))
     assert safe.force_n[0] > 10.0
-    offset = pinch_hold(0.5, np.full(1, 0.03), r, most, 12.0, config)
+    offset = pinch_hold(0.5, np.full(1, 0.03), r, zero, most, 12.0, config)
     assert offset.force_n[0] > plain.force_n[0]
     assert offset.max_acceleration[0] <= 12.0
+    sloped = pinch_hold(0.5, zero, r, np.full(1, 0.2), most, 12.0, config)
+    assert sloped.force_n[0] == pytest.approx(plain.force_n[0] / np.tan(np.pi / 4 - 0.2))
 
 
 def test_buckling_matches_measured_plates():

@@ -32,7 +32,8 @@ class PinchConfig:
     """Smallest breadth of the contact across the pad."""
     squeeze_safety: float = 2.0
     """Factor on the force that friction needs."""
-    min_force_n: float = 6.0
+    min_force_n: float = 10.0
+    """Less lets light things slip through what is not modelled: noise of the contacts, jerks of the arm."""
     youngs_modulus_pa: float = 2.0e9
     """Of paper board, for the buckling force of thin plates pinched on their edges."""
     crush_share: float = 0.5

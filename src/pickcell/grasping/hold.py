@@ -12,6 +12,8 @@ from pickcell.grasping.config import PinchConfig, SuctionConfig
 F64 = NDArray[np.float64]
 
 GRAVITY = 9.81
+LEAST_CONE_RAD = 0.1
+"""A contact at the very edge of its cone is taken to have this much left."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,24 @@ def buckling_force_n(thickness_m: ArrayLike, length_m: ArrayLike, width_m: Array
 
 
 def pinch_hold(
-    mass_kg: float, offset_m: F64, patch_radius_m: F64, allowed_n: F64, acceleration: float, config: PinchConfig
+    mass_kg: float,
+    offset_m: F64,
+    patch_radius_m: F64,
+    slope_rad: F64,
+    allowed_n: F64,
+    acceleration: float,
+    config: PinchConfig,
 ) -> PinchHold:
     """Two pads with Coulomb friction carry weight and inertia, and by torsional friction the moment of a centre of mass
-    ``offset_m`` (C,) beside the closing axis.
+    ``offset_m`` (C,) beside the closing axis. A contact whose normal leans by ``slope_rad`` (C,) from that axis has only
+    the rest of the friction cone left: mu becomes tan(atan(mu) - slope).
 
     A soft contact of radius R under normal force N resists 2/3 mu N R about its normal (uniform pressure), and shares it
     with the tangential force along an ellipse (Howe and Cutkosky 1996): (F / 2 mu N)^2 + (T / (4/3 mu N R))^2 <= 1.
     """
-    turning = offset_m / (4.0 / 3.0 * config.friction * np.maximum(patch_radius_m, 1e-4))
-    per_load = config.squeeze_safety * np.hypot(1.0 / (2.0 * config.friction), turning)  # pad force per load, N/N
+    friction = np.tan(np.maximum(np.arctan(config.friction) - slope_rad, LEAST_CONE_RAD))
+    turning = offset_m / (4.0 / 3.0 * friction * np.maximum(patch_radius_m, 1e-4))
+    per_load = config.squeeze_safety * np.hypot(1.0 / (2.0 * friction), turning)  # pad force per load, N/N
     bearable = allowed_n / (per_load * max(mass_kg, 1e-3)) - GRAVITY
     trusted = np.clip(bearable, 0.0, acceleration)
     force = np.clip(per_load * mass_kg * (GRAVITY + trusted), np.minimum(config.min_force_n, allowed_n), allowed_n)

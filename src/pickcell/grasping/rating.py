@@ -242,7 +242,8 @@ def _holds(
     allowed = np.where(edgewise, np.minimum(most, config.pinch.crush_share * critical), most)
     offset = _moment_arm(batch.poses, target.center - batch.poses[:, :3, 3])
     limit = config.tcp_acceleration_max
-    return pinch_hold(target.mass_kg, offset, batch.patch_radius_m, allowed, limit, config.pinch)
+    slope = batch.cone * np.arctan(config.pinch.friction)
+    return pinch_hold(target.mass_kg, offset, batch.patch_radius_m, slope, allowed, limit, config.pinch)
 
 
 def rate_suction(
