@@ -22,7 +22,7 @@ from std_srvs.srv import SetBool
 from pickcell.cell import load_cell
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config/cells/panda.yaml")
-RATE_HZ = 50.0
+RATE_HZ = 40.0
 HAND_N = 12.0
 ITEM_KG = 0.1
 ITEM_M = 0.04
@@ -92,7 +92,7 @@ class FakeDrivers(Node):
 
 if __name__ == "__main__":
     rclpy.init()
-    executor = MultiThreadedExecutor(num_threads=4)
+    executor = MultiThreadedExecutor(num_threads=6)
     executor.add_node(FakeDrivers())
     try:
         executor.spin()

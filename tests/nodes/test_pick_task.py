@@ -67,6 +67,14 @@ class Operator:
         wait_until(ended, timeout_s, f"job {job_id} ends; the last state was {self.states[-1:]}")
         return next(s.job for s in reversed(self.states) if s.job.job_id == job_id and s.job.state == "done")
 
+    def reach(self, stage, timeout_s=20.0):
+        """Wait until the running pick is in ``stage``."""
+        end = time.monotonic() + timeout_s
+        while self.state.stage != stage:
+            said = [(s.state, s.job.job_id, s.stage, s.sentence) for s in self.states[-6:]]
+            assert time.monotonic() < end, f"{stage} not reached within {timeout_s:.0f} s: {said}"
+            time.sleep(0.005)
+
     def goal(self, client, goal, feedback=None):
         assert client.wait_for_server(10.0)
         kept = feedback if feedback is not None else []
@@ -169,7 +177,7 @@ def test_a_busy_cell_queues_and_keeps_the_order(operator):
 
 def test_cancel_takes_a_waiting_job_out_and_stops_a_running_one(operator):
     running, waiting = operator.pick("flat-a").job_id, operator.pick("flat-b").job_id
-    wait_until(lambda: operator.state.stage == "approach", 10.0, "the arm moves")
+    operator.reach("approach")
     answer = operator.call(Cancel, "cancel", job_id=waiting)
     assert answer.outcome.code == "ok" and answer.job_id == waiting
     wait_until(lambda: not operator.state.queue, 2.0, "the queue is empty")
@@ -185,7 +193,7 @@ def test_cancel_takes_a_waiting_job_out_and_stops_a_running_one(operator):
 
 def test_pause_holds_between_two_stages_and_resume_goes_on(operator):
     job_id = operator.pick("flat-a").job_id
-    wait_until(lambda: operator.state.stage == "approach", 10.0, "the arm moves")
+    operator.reach("approach")
     assert operator.call(Pause, "pause").outcome.code == "ok"
     wait_until(lambda: operator.state.state == PickState.PAUSED, 5.0, "the cell stands still")
     stage = operator.state.stage
@@ -197,7 +205,7 @@ def test_pause_holds_between_two_stages_and_resume_goes_on(operator):
 
 def test_a_paused_cell_can_be_cancelled(operator):
     job_id = operator.pick("flat-a").job_id
-    wait_until(lambda: operator.state.stage == "observe", 10.0, "the pick begins")
+    operator.reach("observe")
     operator.call(Pause, "pause")
     wait_until(lambda: operator.state.state == PickState.PAUSED, 5.0, "the cell stands still")
     operator.call(Cancel, "cancel", job_id=job_id)
@@ -280,7 +288,7 @@ def test_an_order_goes_on_after_a_piece_that_fails(operator):
 def test_a_cancelled_order_ends_with_all_its_pieces(operator):
     lines = [OrderLine(sku="flat-a", quantity=3)]
     handle = operator.goal(operator.fulfil_order, FulfilOrder.Goal(lines=lines))
-    wait_until(lambda: operator.state.stage == "approach", 10.0, "the arm moves")
+    operator.reach("approach")
     wait_until(handle.cancel_goal_async().done, 5.0, "the cancellation is accepted")
     response = operator.result(handle)
     assert response.status == 5  # action_msgs/GoalStatus STATUS_CANCELED
@@ -319,7 +327,7 @@ def test_a_code_that_needs_a_person_stops_the_queue_until_reset(operator, cell):
 def test_a_perception_node_killed_mid_pick(operator, cell):
     """The arm stops, the outcome is typed, and once the node is back the next pick works."""
     first, second = operator.pick("flat-a").job_id, operator.pick("flat-b").job_id
-    wait_until(lambda: operator.state.stage == "transfer", 15.0, "an item is carried")
+    operator.reach("transfer")
     begin = time.monotonic()
     cell.processes["scene"].kill()
     job = operator.job(first, 10.0)
@@ -332,7 +340,7 @@ def test_a_perception_node_killed_mid_pick(operator, cell):
 
 def test_a_planner_killed_and_back_at_once_is_noticed(operator, cell):
     job_id = operator.pick("flat-a").job_id
-    wait_until(lambda: operator.state.stage == "approach", 15.0, "the arm moves")
+    operator.reach("approach")
     cell.processes["motion_planner"].kill()
     cell.start_stage("motion_planner")
     assert operator.job(job_id, 10.0).outcome.code == "node_lost"
@@ -341,12 +349,13 @@ def test_a_planner_killed_and_back_at_once_is_noticed(operator, cell):
 def test_a_hanging_stage_can_be_cancelled(operator, cell):
     cell.fault.write_text("hang")
     job_id = operator.pick("flat-a").job_id
-    wait_until(lambda: operator.state.stage == "observe", 10.0, "the pick looks")
+    operator.reach("observe")
     time.sleep(0.3)
     operator.call(Cancel, "cancel", job_id=job_id)
     assert operator.job(job_id, 3.0).outcome.code == "cancelled"
     cell.fault.unlink()
     cell.processes["scene"].kill()  # still asleep
+    wait_until(lambda: "/scene" not in operator.alive(), 5.0, "its death is noticed")
     cell.start_stage("scene")
 
 
@@ -359,7 +368,7 @@ def test_explain_and_report_of_unknown_jobs(operator):
 def test_the_task_node_ends_at_once_and_after_a_crash_asks_a_person(operator, cell):
     """Last in this file: it restarts the task node, twice."""
     job_id = operator.pick("flat-a").job_id
-    wait_until(lambda: operator.state.stage == "transfer", 15.0, "an item is carried")
+    operator.reach("transfer")
     cell.processes["pick_task"].kill()  # as a crash: the ledger has the item in the hand
     cell.start_task()
     wait_until(lambda: operator.state.state == PickState.NEEDS_RESET, 20.0, "the cell waits for a person")
@@ -370,7 +379,7 @@ def test_the_task_node_ends_at_once_and_after_a_crash_asks_a_person(operator, ce
     assert operator.job(operator.pick("flat-b").job_id).outcome.code == "ok"
     assert operator.call(GetReport, "get_report", job_id=job_id).outcome.code == "order_malformed"
     operator.pick("flat-b")
-    wait_until(lambda: operator.state.stage == "approach", 15.0, "the arm moves")
+    operator.reach("approach")
     task = cell.processes["pick_task"]
     begin = time.monotonic()
     task.send(signal.SIGINT)

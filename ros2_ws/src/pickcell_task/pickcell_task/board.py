@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 
 from pickcell_conversions.outcomes import code_msg, named_values_to_msg, outcome_to_msg
-from pickcell_interfaces.msg import Alert, CellStats, LedgerCount, PickState
+from pickcell_interfaces.msg import Alert as AlertMsg
+from pickcell_interfaces.msg import CellStats, LedgerCount, PickState
 from pickcell_interfaces.msg import Job as JobMsg
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from pickcell.outcome import Code
 from pickcell.task.ledger import Ledger, Place
 from pickcell_task.cell_ports import RosCell
-from pickcell_task.desk import CellState, Desk, Ticket
+from pickcell_task.desk import Alert, CellState, Desk, Ticket
 from pickcell_task.statistics import CellStatistics
 
 
@@ -48,11 +48,11 @@ class Board:
         self._cell = cell
         self._statistics = statistics
         self._waiting_for = ""
-        self._alert = ""
+        self._alert: Alert | None = None
         self._lock = threading.Lock()
         self._state = node.create_publisher(PickState, "pick/state", latched(1))
         self._stats = node.create_publisher(CellStats, "stats", latched(1))
-        self._alerts = node.create_publisher(Alert, "alerts", latched(10))
+        self._alerts = node.create_publisher(AlertMsg, "alerts", latched(10))
         # A steady clock: the board must also say so when cell time stands still.
         node.create_timer(1.0, self.publish_stats, clock=Clock(clock_type=ClockType.STEADY_TIME))
         desk.listen(self._on_change)
@@ -67,18 +67,24 @@ class Board:
         for report in ticket.reports:
             self._statistics.add(report)
         self.publish_state()
-        with self._lock:
-            needed, before = self._desk.person_needed, self._alert
-            self._alert = needed
-        if needed != before:
-            self._publish_alert(ticket, needed or before, cleared=not needed)
+        self._follow_alert()
 
-    def _publish_alert(self, ticket: Ticket, text: str, cleared: bool) -> None:
-        alert = Alert(stamp=self._node.get_clock().now().to_msg(), job_id=ticket.job_id, cleared=cleared)
-        code = ticket.outcome.code if ticket.reports and not ticket.outcome.ok else Code.NEEDS_RESET
-        failed = next((r for r in ticket.reports if r.text == text), None)
-        alert.outcome = code_msg(failed.code if failed is not None else code, text)
-        self._alerts.publish(alert)
+    def _follow_alert(self) -> None:
+        """Tell when a person begins or ceases to be needed."""
+        with self._lock:
+            now, before = self._desk.alert, self._alert
+            if now == before:
+                return
+            self._alert = now
+            if before is not None:
+                self._publish_alert(before, cleared=True)
+            if now is not None:
+                self._publish_alert(now, cleared=False)
+
+    def _publish_alert(self, alert: Alert, cleared: bool) -> None:
+        msg = AlertMsg(stamp=self._node.get_clock().now().to_msg(), job_id=alert.job_id, cleared=cleared)
+        msg.outcome = code_msg(alert.code, alert.text)
+        self._alerts.publish(msg)
 
     def publish_state(self) -> None:
         running = self._desk.running() or self._desk.last_ended()
@@ -95,10 +101,9 @@ class Board:
         self._state.publish(msg)
 
     def _sentence(self, ticket: Ticket | None) -> str:
-        state = self._desk.state
-        if state is CellState.NEEDS_RESET:
-            return f"Waits for a person: {self._desk.person_needed}"
-        if state is CellState.PAUSED:
+        if (alert := self._desk.alert) is not None:
+            return f"Waits for a person: {alert.text}"
+        if self._desk.state is CellState.PAUSED:
             return "Paused: call resume."
         if self._waiting_for:
             return f"Waits: {self._waiting_for}"

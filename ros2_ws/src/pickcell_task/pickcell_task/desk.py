@@ -86,6 +86,16 @@ class Ticket:
         return Outcome.success(None, f"{len(reports)} of {len(self.jobs)} delivered.")
 
 
+@dataclass(frozen=True)
+class Alert:
+    """Something that only a person can settle."""
+
+    job_id: str
+    """Ticket it concerns, empty for none."""
+    code: Code
+    text: str
+
+
 class Desk:
     """Tickets on top of a dispatcher. Safe to call from any thread; ``listen`` callbacks run on the thread of the change."""
 
@@ -243,16 +253,16 @@ class Desk:
 
     def pause(self) -> Outcome[None]:
         """Stand still after the running stage; queued jobs wait."""
-        if self.state is CellState.NEEDS_RESET:
-            return Outcome.failure(Code.NEEDS_RESET, self.person_needed)
+        if (alert := self.alert) is not None:
+            return Outcome.failure(Code.NEEDS_RESET, alert.text)
         self._paused.set()
         self._dispatcher.pause()
         self._tell_current()
         return Outcome.success(None, "The cell stands still after the running stage.")
 
     def resume(self) -> Outcome[None]:
-        if self.state is CellState.NEEDS_RESET:
-            return Outcome.failure(Code.NEEDS_RESET, self.person_needed)
+        if (alert := self.alert) is not None:
+            return Outcome.failure(Code.NEEDS_RESET, alert.text)
         was = self._paused.is_set()
         self._paused.clear()
         self._dispatcher.resume()
@@ -274,14 +284,16 @@ class Desk:
         self._tell_current()
 
     @property
-    def person_needed(self) -> str:
-        """Why the cell waits for a person; empty when it does not."""
-        alert = self._dispatcher.alert
-        return self._waiting_for_person or (alert.text if alert is not None else "")
+    def alert(self) -> Alert | None:
+        """Why the cell waits for a person, None when it does not."""
+        if self._waiting_for_person:
+            return Alert("", Code.NEEDS_RESET, self._waiting_for_person)
+        report = self._dispatcher.alert
+        return Alert(report.order_id or report.job_id, report.code, report.text) if report is not None else None
 
     @property
     def state(self) -> CellState:
-        if self.person_needed:
+        if self.alert is not None:
             return CellState.NEEDS_RESET
         running = self.running() is not None
         if self._paused.is_set() and (self._standing or not running):

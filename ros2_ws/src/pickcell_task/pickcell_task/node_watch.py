@@ -48,12 +48,14 @@ class NodeWatch:
     @staticmethod
     def _live(watched: _Watched, info: QoSLivelinessChangedInfo) -> None:
         watched.writers = info.alive_count
+        if info.alive_count == 0:
+            watched.heartbeat = None  # the next one comes from another process
 
     def _fault(self, watched: _Watched) -> str:
         """What is wrong, empty when nothing is."""
-        if watched.heartbeat is None or watched.arrived is None:
+        if watched.arrived is None:
             return "has not been seen yet"
-        if watched.writers == 0:
+        if watched.writers == 0 or watched.heartbeat is None:
             return "has died"
         age = time.monotonic() - watched.arrived
         return f"has been silent for {age:.1f} s" if age > self._max_age_s else ""
