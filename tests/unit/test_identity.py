@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pickcell.completion import Completed
 from pickcell.identity import IdentityConfig, SizeAndColorIdentifier
-from pickcell.identity.appearance import color_model, reference_colors
+from pickcell.identity.appearance import BINS, ColorGallery, bins_of, color_model, reference_colors
 from pickcell.identity.match import assign, balanced
 from pickcell.identity.size import size_evidence
 from pickcell.values import PointCloud, ShapeEstimate, Sku
@@ -128,9 +128,19 @@ def test_color_model_prefers_its_own_colors() -> None:
     from pickcell.fusion.color import to_lab
 
     model = color_model(red)
-    assert model.score(to_lab(red), -6.0) > -0.7
-    assert model.score(to_lab(green), -6.0) < -4.0
-    assert model.score(np.zeros((0, 3), np.float32), -6.0) == 0.0
+    assert model.shape == (BINS,) and model.max() == 0.0
+    assert model[bins_of(to_lab(red))].mean() > -0.7
+    assert np.maximum(model[bins_of(to_lab(green))], -6.0).mean() < -4.0
+
+
+def test_a_product_without_pictures_has_no_opinion_on_color(tmp_path: Path) -> None:
+    size = (0.08, 0.06, 0.04)
+    broken = tmp_path / "gone.png"
+    gallery = ColorGallery({"a": _sku("a", size, _strip(tmp_path / "a.png", (200, 40, 40))), "b": _sku("b", size, broken)})
+    table = gallery.table(["a", "b"], -6.0)
+    assert table.shape == (2, BINS) and table.min() == -6.0
+    assert (table[1] == 0).all()
+    assert gallery.table([], -6.0).shape == (0, BINS)
 
 
 def test_reference_pictures(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from pickcell.fusion.tsdf import TsdfVolume
 from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell.values import PointCloud, ShapeEstimate
 
+UP = np.array([0.0, 0.0, 1.0])
 _REFLECTIONS = tuple(
     np.array(signs, dtype=np.float64)
     for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))
@@ -77,12 +78,14 @@ class GeometricCompleter:
         normals = transform_vectors(self._X_tote_base, visible.normals)
         footprint = footprint_of(points, config.spacing_m)
         support = self._support(points, footprint, label, tops)
-        side_points, side_normals = walls_below(footprint, support, config.spacing_m)
-        side_points, side_normals = self._admit(side_points, side_normals, volume)
-        up = np.array([0.0, 0.0, 1.0])
-        body = np.vstack([points, side_points, self._foot(points, footprint, support)])
-        body_normals = np.vstack([normals, side_normals, np.tile(-up, (len(body) - len(points) - len(side_points), 1))])
-        X_tote_box, extents = fit_box(body, body_normals, up)
+        X_tote_box, extents = fit_box(points, normals, UP)
+        side_points, side_normals = np.zeros((0, 3)), np.zeros((0, 3))
+        if not self._is_leaning_plate(X_tote_box, extents):
+            side_points, side_normals = walls_below(footprint, support, config.spacing_m)
+            side_points, side_normals = self._admit(side_points, side_normals, volume)
+            foot = self._foot(footprint, support)
+            body_normals = np.vstack([normals, side_normals, np.tile(-UP, (len(foot), 1))])
+            X_tote_box, extents = fit_box(np.vstack([points, side_points, foot]), body_normals, UP)
         few = thin(points, config.spacing_m)
         mirrored, mirrored_normals, trust = self._mirror(points[few], normals[few], X_tote_box, volume)
         parts = [
@@ -113,7 +116,11 @@ class GeometricCompleter:
             return 0.0
         return float(np.clip(np.quantile(below, 0.85), 0.0, max(lowest - self.config.min_thickness_m, 0.0)))
 
-    def _foot(self, points: NDArray[np.float64], footprint: Footprint, support: float) -> NDArray[np.float64]:
+    def _is_leaning_plate(self, X_tote_box: NDArray[np.float64], extents: NDArray[np.float64]) -> bool:
+        tilt = float(np.arccos(np.clip(abs(X_tote_box[2, 2]), 0.0, 1.0)))
+        return bool(extents[2] < self.config.plate_m) and tilt > self.config.plate_tilt_rad
+
+    def _foot(self, footprint: Footprint, support: float) -> NDArray[np.float64]:
         """Points of the outline at the support's height, so that the box reaches down to it."""
         cells = footprint.outline_xy
         return np.column_stack([cells, np.full(len(cells), support)]) if len(cells) else np.zeros((0, 3))

@@ -23,4 +23,8 @@ class CompletionConfig:
     """What lies this far around the outline may be what the item stands on."""
     support_slack_m: float = 0.008
     """A support may seem this much higher than the lowest visible point."""
+    plate_m: float = 0.009
+    """Visible points within such a thickness that stand aslant are a plate: the top of a thicker item that leans would
+    show a side as well."""
+    plate_tilt_rad: float = 0.17
     min_thickness_m: float = 0.001

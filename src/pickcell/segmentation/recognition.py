@@ -21,7 +21,7 @@ from pickcell.segmentation.config import SegmentationConfig
 
 BOX_POINTS = 150
 """Points that a segment's box is fitted to."""
-HIDDEN = IdentityConfig(too_small_m=0.035, relative=0.08)
+HIDDEN = IdentityConfig(too_large_m=0.005, too_small_m=0.035, relative=0.08)
 """Sizes of what is visible: much may be hidden, so falling short of a product counts little."""
 UP = np.array([0.0, 0.0, 1.0])
 
