@@ -13,6 +13,7 @@ from pickcell.motion.core import FRAMES, UP, Load, MotionCore
 from pickcell.motion.field import World
 from pickcell.motion.solver import IkSolver
 from pickcell.motion.straight import Speeds, straight_motion
+from pickcell.motion.timing import Motion
 from pickcell.outcome import Code, Outcome
 from pickcell.values import ApproachPlan, GraspCandidate, Instance, Scene, Tool
 
@@ -35,6 +36,16 @@ class _Legs:
     """(K, n) from the pre-grasp to the end of the contact leg, STEP_M apart."""
     lift: Array
     lift_step_m: float
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The same, timed."""
+
+    contact: Motion
+    lift: Motion
+    seconds: float
+    """Of both, and an estimate of the free motion before them."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ class ApproachPlanner:
     def _try(
         self, q_start: Array, candidate: GraspCandidate, solutions: Array, around: _Surroundings
     ) -> Outcome[ApproachPlan]:
-        core, cfg = self._core, self._core.config.approach
+        core = self._core
         if len(solutions) == 0:
             return Outcome.failure(Code.UNREACHABLE, "No inverse kinematics.")
         suction = candidate.tool is Tool.SUCTION
@@ -134,25 +145,24 @@ class ApproachPlanner:
                 failure = found
         if not legs:
             return failure.failed_as()
-        goals = np.array([leg.contact[0] for leg in legs])
-        moved = core.free_motion(q_start, goals, load, free)
+        ways = sorted((self._timed(leg, candidate, load, q_start) for leg in legs), key=lambda way: way.seconds)
+        moved = core.free_motion(q_start, np.array([way.contact.position[0] for way in ways]), load, free)
         if not moved.ok:
             return moved.failed_as()
         motion, which = moved.unwrap()
-        leg = legs[which]
-        extra = cfg.overtravel_m if suction else 0.0
+        names = core.robot.joint_names
+        timed = (motion.trajectory(names), ways[which].contact.trajectory(names), ways[which].lift.trajectory(names))
+        return Outcome.success(ApproachPlan(candidate, 0, *timed))
+
+    def _timed(self, legs: _Legs, candidate: GraspCandidate, load: Load, q_start: Array) -> _Way:
+        core, cfg = self._core, self._core.config.approach
+        extra = cfg.overtravel_m if candidate.tool is Tool.SUCTION else 0.0
         down = Speeds(load.acceleration, cfg.line_speed, core.cell.arm.contact_speed, cfg.slow_m + extra)
         up = Speeds(min(load.acceleration, max(candidate.max_acceleration_mps2, 0.3)), cfg.line_speed)
-        names = core.robot.joint_names
-        return Outcome.success(
-            ApproachPlan(
-                candidate,
-                0,
-                motion.trajectory(names),
-                straight_motion(leg.contact, STEP_M, core.limits, down).trajectory(names),
-                straight_motion(leg.lift, leg.lift_step_m, core.limits, up).trajectory(names),
-            )
-        )
+        contact = straight_motion(legs.contact, STEP_M, core.limits, down)
+        lift = straight_motion(legs.lift, legs.lift_step_m, core.limits, up)
+        seconds = core.travel_s(q_start, legs.contact[0]) + contact.duration_s + lift.duration_s
+        return _Way(contact, lift, seconds)
 
     def _legs(
         self, q: Array, candidate: GraspCandidate, load: Load, contact: Checker, free: Checker, around: _Surroundings

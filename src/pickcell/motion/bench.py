@@ -72,9 +72,8 @@ class Times:
             )
             print(f"{name:28s}{len(wall):5d}{row[0]:10.2f}{row[1]:8.1f}{row[2]:10.2f}{row[3]:8.1f}")
         for name, seconds in self.durations_s.items():
-            print(
-                f"duration of {name:16s}{len(seconds):5d}{np.median(seconds):10.2f} s, p95 {np.percentile(seconds, 95):.2f} s"
-            )
+            middle, most = np.percentile(seconds, [50, 95])
+            print(f"{f'duration of {name}':28s}{len(seconds):5d}{middle:10.2f} s, p95 {most:.2f} s")
         print("outcomes: " + ", ".join(f"{k} {v}" for k, v in sorted(self.outcomes.items())))
 
 

@@ -195,7 +195,8 @@ class CarryPlanner:
             if not ways:
                 reasons.append(why)
                 continue
-            goals = np.array([w.down.qs[-1] for w in ways])
+            plans = sorted((self._timed(w, load, tote) for w in ways), key=lambda p: self._seconds(q_start, p))
+            goals = np.array([p.lower.positions[0] for p in plans])
             moved = core.free_motion(q_start, goals, load, free)
             if not moved.ok:
                 reasons.append(moved.text)
@@ -204,9 +205,8 @@ class CarryPlanner:
                     return moved.failed_as()
                 continue
             motion, which = moved.unwrap()
-            plan = self._plan(ways[which], load, tote)
-            text = f"{tote}; {note}" if note else ""
-            return Outcome.success(replace(plan, transfer=motion.trajectory(core.robot.joint_names)), text)
+            plan = replace(plans[which], transfer=motion.trajectory(core.robot.joint_names))
+            return Outcome.success(plan, f"Place in the {tote} tote: {note}." if note else "")
         if searches == len(reasons):
             return Outcome.failure(Code.NO_PATH, reasons[0])
         return Outcome.failure(Code.PLACE_BLOCKED, f"{len(reasons)} places tried; the first: {reasons[0]}")
@@ -239,12 +239,18 @@ class CarryPlanner:
             return f"leaving: {core.blocker(leaving, out.qs[blocked])}"
         return _Lowering(X, down, out)
 
-    def _plan(self, way: _Lowering, load: Load, tote: str) -> PlacePlan:
+    def _seconds(self, q_start: Array, plan: PlacePlan) -> float:
+        """Estimate of a plan's duration before its transfer is known."""
+        travel = self._core.travel_s(q_start, plan.lower.positions[0])
+        return travel + plan.lower.duration_s + plan.retreat.duration_s
+
+    def _timed(self, way: _Lowering, load: Load, tote: str) -> PlacePlan:
+        """The plan with its straight legs; its transfer is still a standstill at their start."""
         core, cfg = self._core, self._core.config.approach
         names = core.robot.joint_names
         down = Speeds(load.acceleration, cfg.line_speed, core.cell.arm.contact_speed, cfg.slow_m)
         up = Speeds(core.cell.arm.tcp_acceleration_max, cfg.line_speed)
         lower = straight_motion(np.ascontiguousarray(way.down.qs[::-1]), way.down.step_m, core.limits, down)
         out = straight_motion(way.out.qs, way.out.step_m, core.limits, up)
-        release = standstill(way.down.qs[0]).trajectory(names)
-        return PlacePlan(tote, way.X_base_tcp, release, lower.trajectory(names), out.trajectory(names))
+        above = standstill(way.down.qs[-1]).trajectory(names)
+        return PlacePlan(tote, way.X_base_tcp, above, lower.trajectory(names), out.trajectory(names))

@@ -254,6 +254,13 @@ class MotionCore:
         motion = shorten(motion, self.limits, tool, load.acceleration, checker, cfg.join_tries, rng)
         return Outcome.success((head.then(motion), int(allowed[which])))
 
+    def travel_s(self, a: Array, b: Array) -> float:
+        """Rough duration of a free motion: a bang-bang profile of the slowest joint (no jerk limit, no obstacles)."""
+        way, limits = np.abs(b - a), self.limits
+        ramp = limits.velocity**2 / limits.acceleration
+        long = way / limits.velocity + limits.velocity / limits.acceleration
+        return float(np.max(np.where(way > ramp, long, 2.0 * np.sqrt(way / limits.acceleration))))
+
     def lowest_z(self, q: Array, load: Load) -> float:
         """Height in base_link of the lowest point of hand and item at ``q``."""
         solver = self.solvers[load.tool]
