@@ -191,7 +191,9 @@ class ApproachPlanner:
             if not beyond.complete:
                 return Outcome.failure(Code.UNREACHABLE, "The overtravel of the cup.")
             way = np.vstack([way, beyond.qs[1:]])
-        lift = self._lift(way[-1], load, contact, around, solver)
+        # The cup's slide yields by the overtravel, so on the real surface the hand stands as planned for contact:
+        # checked from the end of the overtravel, the cup would lie under a floor that carries a flat item.
+        lift = self._lift(q, load, contact, around, solver)
         if not lift.ok:
             return lift.failed_as()
         qs, step = lift.unwrap()
