@@ -192,11 +192,14 @@ class MotionCore:
         return f"{text} ({1000 * worst:.0f} mm)"
 
     def start_state(self, q_start: ArrayLike) -> Array:
-        """Check a start configuration. Raises ValueError when it is not n finite numbers."""
+        """Check a start configuration. Raises ValueError when it is not n finite numbers.
+
+        An arm that was pushed a little beyond its limits is planned for from the limit: it comes back on its way.
+        """
         q = np.asarray(q_start, dtype=float)
         if q.shape != (self.robot.n,) or not np.all(np.isfinite(q)):
             raise ValueError(f"q_start must be {self.robot.n} finite joint positions, got shape {q.shape}")
-        return np.ascontiguousarray(q)
+        return np.ascontiguousarray(np.clip(q, self.limits.lower, self.limits.upper))
 
     def robot_spheres(self, q: Array, load: Load) -> Array:
         """Spheres (N, 4) of the robot at ``q``, without an item."""
