@@ -77,7 +77,7 @@ class Fusion:
         views = [view for _, view, _ in prepared]
         cameras = _with_notes(cameras, {frame.camera.name: note for frame, _, note in prepared})
         clock.lap("fusion_prepare")
-        volume = self._empty_volume()
+        volume = self.empty_volume()
         config = self.config
         volume.integrate(views, config.truncation_m, config.back_truncation_m, config.threads)
         clock.lap("fusion_integrate")
@@ -104,7 +104,7 @@ class Fusion:
             frame = replace(frame, X_base_camera=aligned.X_base_camera)
         return frame, DepthView(frame.camera, np.array(frame.X_base_camera), depth, weight), note
 
-    def _empty_volume(self) -> TsdfVolume:
+    def empty_volume(self) -> TsdfVolume:
         """A volume over the source tote's inside, three voxels more on each side, and headroom above the rim."""
         tote = self.cell.totes["source"]
         voxel = self.config.voxel_m
