@@ -306,7 +306,7 @@ class Attempt:
             self.task.book(self.item_id, Place.HAND, self.request.job_id, "the hand did not open")
             return released
         self.task.held = None
-        return self.stages.move(plan.retreat)
+        return self.stages.leave(plan)
 
     def _confirm(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
         """The item has left the hand; see that it lies where it was put. The look serves the next pick as well."""

@@ -14,6 +14,8 @@ from pickcell.task.record import PickReport, StageRecord
 from pickcell.values import HeldItem, JointTrajectory, PlacePlan, RobotReading, Scene, Tool, Wrench
 
 OPENING_FORCE_N = 20.0
+LEAVE_M = 0.25
+"""Way up after letting go: out of a tote."""
 
 Watch = Callable[[RobotReading], Outcome[None]]
 """Judges a reading while the arm moves: a failure stops the arm and becomes the motion's outcome."""
@@ -181,7 +183,13 @@ class StageRunner:
         if not placed.ok:
             return placed.failed_as()
         released = self.release(held)
-        return self.move(placed.unwrap().retreat) if released.ok else released
+        return self.leave(placed.unwrap()) if released.ok else released
+
+    def leave(self, plan: PlacePlan) -> Outcome[None]:
+        """Up and out after letting go, from where the hand really stands: lowering may have touched down early."""
+        with self.computing():
+            up = self.ports.motion.plan_retreat(LEAVE_M)
+        return self.move(up.unwrap() if up.ok else plan.retreat)
 
     def release(self, held: HeldItem) -> Outcome[None]:
         """Let go of what is held."""
