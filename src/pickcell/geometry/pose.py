@@ -59,13 +59,13 @@ def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) 
 
 def transform_points(X: Pose, points: ArrayLike) -> NDArray[np.float64]:
     """Apply ``X_a_b`` to points (N, 3) given in b; returns them in a."""
-    points = np.asarray(points)
+    points = np.asarray(points, dtype=np.float64)  # mixed types would multiply without BLAS, four times slower
     return points @ X[:3, :3].T + X[:3, 3]
 
 
 def transform_vectors(X: Pose, vectors: ArrayLike) -> NDArray[np.float64]:
     """Rotate vectors (N, 3) given in b into a with ``X_a_b``."""
-    return np.asarray(vectors) @ X[:3, :3].T
+    return np.asarray(vectors, dtype=np.float64) @ X[:3, :3].T
 
 
 def rotation_angle(X: Pose) -> float:
