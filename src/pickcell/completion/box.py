@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.geometry import Pose
@@ -30,7 +31,7 @@ def fit_box(
     step = max(1, len(points) // _SAMPLES)
     sample = local[::step]
     axes = [np.asarray(up, dtype=np.float64), _frequent_normal(np.asarray(normals, dtype=np.float64)[::step], up)]
-    axes.append(np.linalg.svd(sample, full_matrices=False)[2][2])
+    axes.append(np.linalg.eigh(sample.T @ sample)[1][:, 0].copy())
     rotations = [_frame_around(axis, sample) for axis in axes]
     volumes = [float(np.prod(np.maximum(_span(sample @ R, trim)[1], 1e-3))) for R in rotations]
     # the upright box wins unless another is clearly smaller: most things lie on a face
@@ -72,11 +73,21 @@ def _frequent_normal(normals: NDArray[np.float64], fallback: NDArray[np.floating
 
 def _frame_around(axis: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation whose z is ``axis`` and whose x, y are the sides of the smallest rectangle around the projection."""
-    z = axis / np.linalg.norm(axis)
-    x = np.cross(z, np.eye(3)[np.abs(z).argmin()])
-    x /= np.linalg.norm(x)
-    y = np.cross(z, x)
-    flat = np.ascontiguousarray(points @ np.column_stack([x, y]) * 1000.0, dtype=np.float32)
+    x, y, z = _basis(axis)
+    flat = np.empty((len(points), 2), np.float32)
+    flat[:, 0], flat[:, 1] = 1000.0 * (points @ x), 1000.0 * (points @ y)
     angle = np.deg2rad(cv2.minAreaRect(flat)[2])
-    along = np.cos(angle) * x + np.sin(angle) * y
-    return np.column_stack([along, np.cross(z, along), z])
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([c * x + s * y, c * y - s * x, z]).T
+
+
+@njit(cache=True, nogil=True)
+def _basis(axis):  # type: ignore[no-untyped-def]
+    """Right-handed orthonormal x, y, z with z along ``axis``; x away from the axis' smallest component."""
+    z = axis / np.sqrt(np.sum(axis * axis))
+    least = np.argmin(np.abs(z))
+    helper = np.zeros(3)
+    helper[least] = 1.0
+    x = np.cross(z, helper)
+    x /= np.sqrt(np.sum(x * x))
+    return x, np.cross(z, x), z
