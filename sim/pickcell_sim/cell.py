@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pickcell.catalogue import Catalogue
 from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
@@ -22,6 +25,7 @@ from pickcell.values import (
     GraspCandidate,
     GraspDecision,
     HeldItem,
+    JointState,
     JointTrajectory,
     PlacePlan,
     RgbdFrame,
@@ -78,6 +82,16 @@ class InProcessCell:
     def interrupted(self) -> Outcome[None]:
         return Outcome.success(None)
 
+    def rehearse(self, manifest: dict[str, int]) -> None:
+        """Look, choose and plan once without moving, uncounted: what is compiled or cached at first use is ready then."""
+        seen = self.perception.observe(self.frames(), self._joints(), manifest, self.driver.now_s)
+        if seen.value is None:
+            return
+        for instance in seen.value.instances:
+            decision = self.selector.select(seen.value, instance.id, "")
+            if decision.ok and self.planner.plan_approach(self._q(), seen.value, decision.unwrap().ranked).ok:
+                break
+
     def _timed(self, stage: str, call: Callable[[], T]) -> T:
         start = time.perf_counter()
         value = call()
@@ -87,10 +101,10 @@ class InProcessCell:
             self.driver.advance(elapsed_s)
         return value
 
-    def _joints(self):  # type: ignore[no-untyped-def]
+    def _joints(self) -> JointState:
         return self.driver.joint_states()
 
-    def _q(self):  # type: ignore[no-untyped-def]
+    def _q(self) -> NDArray[np.float64]:
         return self._joints().select(self.cell.arm.joints)
 
     def frames(self) -> list[RgbdFrame]:

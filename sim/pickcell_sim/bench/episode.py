@@ -11,6 +11,7 @@ import numpy as np
 
 from pickcell.catalogue import Catalogue
 from pickcell.cell import CellConfig
+from pickcell.outcome import CODES, Recovery
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
@@ -31,6 +32,11 @@ class ScoredPick:
     score: PickScore
     cell_s: float
     wall_s: float
+
+    @property
+    def needs_person(self) -> bool:
+        """The cell asked for a person, who then resets it."""
+        return CODES[self.report.code].recovery is Recovery.ASK_PERSON
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ def run_episode(
         scorer = Scorer(driver.world)
         ports = InProcessCell(driver, cell, catalogue)
         task = PickTask(ports, catalogue, ledger, task_config, workspace / "jobs")
+        ports.rehearse(contents.manifest)
         ledger.set_manifest(contents.manifest).unwrap()
         scored: list[ScoredPick] = []
         for number, sku in enumerate(wanted):
@@ -72,6 +79,8 @@ def run_episode(
             took_s = driver.now_s - cell_s
             score = scorer.score(before, str(sku))
             scored.append(ScoredPick(contents.seed, report, score, took_s, time.perf_counter() - wall_s))
+            if scored[-1].needs_person:
+                driver.clear_protective_stop()  # a person has looked, and pressed reset
             on_pick(scored[-1])
         return EpisodeResult(scored, ports.stopwatch.calls_ms)
     finally:

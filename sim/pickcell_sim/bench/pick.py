@@ -70,6 +70,7 @@ def summarise(config: PickBenchConfig, episodes: list[EpisodeResult], root: Path
         "wrong_item_rate": _share(picks, lambda p: p.score.wrong_item),
         "false_success_rate": _share(picks, lambda p: p.report.code is Code.OK and not p.score.success),
         "missed_rate": _share(picks, lambda p: not p.score.success and not p.score.dropped and not p.score.wrong_item),
+        "assist_rate": _share(picks, lambda p: p.needs_person),
         "uph": Metric.of(statistics.rate_per_hour(delivered), "units/h of cell time"),
         "realtime_factor": Metric.of(statistics.rate_per_hour(ratio), "cell s / wall s"),
         "cycle_s_median": Metric.of(statistics.median(delivered[:, 1]), "s of cell time"),
