@@ -6,6 +6,7 @@ second start only compares hashes (no network, well under a second).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -148,20 +149,30 @@ def build(
 
 
 def warm(layout: Layout, env: Mapping[str, str], progress: Progress) -> None:
-    """Compile what is compiled at first use (numba) now, where the project offers it; never fatal."""
+    """Compile what is compiled at first use (numba) now, again when a kernel has changed; never fatal."""
     stamp = layout.venv / "pickcell-warm"
-    key = virtual_env.read_stamp(layout).get("key", "")
-    offered = layout.root / "src/pickcell/setup/warm.py"
-    if not offered.is_file() or (stamp.is_file() and stamp.read_text() == key):
+    key = virtual_env.read_stamp(layout).get("key", "") + kernels_digest(layout)
+    if stamp.is_file() and stamp.read_text() == key:
         return
     try:
         with progress.step("Compiling numerical kernels (once)"):
-            command = [str(layout.python), "-m", "pickcell.setup.warm"]
+            command = [str(layout.python), "-m", "pickcell_sim.warm"]
             log = layout.logs / "setup" / "warm.log"
             run_logged(command, log, progress, what="compiling kernels", env=process_environment(layout, env))
         stamp.write_text(key)
     except StepFailed as problem:
         print(f"{problem.what}: {problem.why}; they are compiled at first use instead", file=sys.stderr)
+
+
+def kernels_digest(layout: Layout) -> str:
+    """Digest of all modules with numba kernels."""
+    digest = hashlib.sha256()
+    for folder in ("src/pickcell", "sim/pickcell_sim"):
+        for path in sorted((layout.root / folder).rglob("*.py")):
+            text = path.read_bytes()
+            if b"njit" in text:
+                digest.update(path.name.encode() + text)
+    return digest.hexdigest()
 
 
 def default_environment() -> Mapping[str, str]:
