@@ -33,7 +33,7 @@ def _tile(pick: ScoredPick, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     codes = [s.code.value for s in pick.report.stages if s.code.value != "ok"]
     lines = (
         f"{pick.report.job_id} {pick.report.sku} {pick.report.tool}",
-        f"{' > '.join(codes[-4:])} | truth: {pick.score.result.value}",
+        f"{' > '.join(codes[-4:])} | truth: {truth}",
     )
     for i, line in enumerate(lines):
         cv2.putText(tile, line[:78], (6, TILE[1] + 17 + 19 * i), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
