@@ -161,11 +161,9 @@ def test_an_unseen_tote_is_used_with_a_note():
     assert outcome.ok and "middle" in outcome.text
 
 
-def test_a_search_that_is_too_short_finds_no_path_to_the_place():
-    impatient = MotionPlanner(CELL, urdf("panda"), MotionConfig(rrt_nodes=1))
-    between = with_slab(0.04, 0.12, (0.2, 0.28), (0.9, 0.31))
-    assert PLANNER.plan_place(LIFTED, between, HELD, "destination").ok
-    assert impatient.plan_place(LIFTED, between, HELD, "destination").code is Code.NO_PATH
+def test_an_arm_walled_in_finds_no_path_to_the_place():
+    outcome = PLANNER.plan_place(LIFTED, with_slab(0.24, 0.30, (0.2, -0.3), (0.9, 0.3)), HELD, "destination")
+    assert outcome.code is Code.NO_PATH and "stands too near" in outcome.text
 
 
 def test_a_retreat_that_cannot_rise_is_unreachable():

@@ -11,7 +11,7 @@ from pickcell.geometry import inverse, transform_points
 from pickcell.motion.checking import IGNORE, Checker, first_blocked, path_clearance, rigid_clearance
 from pickcell.motion.core import UP, Load, MotionCore
 from pickcell.motion.field import World
-from pickcell.motion.placement import rank_places
+from pickcell.motion.placement import Places, rank_places
 from pickcell.motion.solver import Line
 from pickcell.motion.straight import Speeds, straight_motion
 from pickcell.motion.timing import standstill
@@ -115,13 +115,13 @@ class CarryPlanner:
             return Outcome.failure(Code.PLACE_BLOCKED, f"The {tote} tote has no room for {self._size(load)}.")
         robot = core.robot_spheres(q_start, load)
         contact_world = core.worlds.without(scene, held.shape, robot)
-        targets = self._shortlist(places.X_base_tcp, load, contact_world)
+        targets, cost = self._shortlist(places, load, contact_world)
         if len(targets) == 0:
             return Outcome.failure(
                 Code.PLACE_BLOCKED, f"At none of {len(places.X_base_tcp)} places in the {tote} tote the hand fits."
             )
         free = core.checker(load, core.worlds.without(scene, held.shape, robot, unknown=True))
-        return self._to_one_of(q_start, targets, load, free, contact_world, tote, places.note)
+        return self._to_one_of(q_start, (targets, cost), load, free, contact_world, tote, places.note)
 
     def _size(self, load: Load) -> str:
         assert load.item_tcp is not None
@@ -133,24 +133,28 @@ class CarryPlanner:
         opening = core.cell.hand.opening_max_m if load.tool is Tool.PINCH else load.opening_m
         return core.empty_hand(load.tool, opening, load.cup_extended)
 
-    def _shortlist(self, poses: Array, load: Load, world: World) -> Array:
-        """The first places (k, 4, 4) at which hand and item, closed and opened, clear walls and neighbours; not two at
-        nearly the same spot, so that the few that are tried with the arm differ."""
+    def _shortlist(self, places: Places, load: Load, world: World) -> tuple[Array, Array]:
+        """The first places (k, 4, 4), and their costs, at which hand and item, closed and opened, clear walls and
+        neighbours; not two at nearly the same spot, so that the few that are tried with the arm differ."""
         cfg = self._core.config.place
         states = [self._rigid_hand(state, world) for state in (load, self._opened(load))]
-        kept: list[Array] = []
-        for first in range(0, min(len(poses), cfg.shortlist), CHUNK):
-            chunk = poses[first : first + CHUNK]
-            chunk = chunk[[all(self._apart(X, other) for other in kept) for X in chunk]]
+        kept: list[int] = []
+
+        def new(k: int) -> bool:
+            return all(self._apart(places.X_base_tcp[k], places.X_base_tcp[other]) for other in kept)
+
+        for first in range(0, min(len(places.cost), cfg.shortlist), CHUNK):
+            chunk = np.array([k for k in range(first, min(first + CHUNK, len(places.cost))) if new(k)], dtype=np.intp)
             for state in states:
-                rows = np.ascontiguousarray(chunk[:, :3])
+                rows = np.ascontiguousarray(places.X_base_tcp[chunk, :3])
                 chunk = chunk[rigid_clearance(world, *state, rows) >= 0.0]
-            for X in chunk:
-                if all(self._apart(X, other) for other in kept):
-                    kept.append(X)
+            for k in chunk:
+                if new(k):
+                    kept.append(int(k))
             if len(kept) >= cfg.tried:
                 break
-        return np.array(kept[: cfg.tried]).reshape(-1, 4, 4)
+        kept = kept[: cfg.tried]
+        return places.X_base_tcp[kept], places.cost[kept]
 
     @staticmethod
     def _apart(a: Array, b: Array) -> bool:
@@ -174,16 +178,26 @@ class CarryPlanner:
         )
 
     def _to_one_of(
-        self, q_start: Array, targets: Array, load: Load, free: Checker, contact_world: World, tote: str, note: str
+        self,
+        q_start: Array,
+        shortlist: tuple[Array, Array],
+        load: Load,
+        free: Checker,
+        contact_world: World,
+        tote: str,
+        note: str,
     ) -> Outcome[PlacePlan]:
         core, cfg = self._core, self._core.config.approach
+        targets, cost = shortlist
         solutions = core.solvers[load.tool].solve(targets, [q_start, core.home], seeds=cfg.seeds, count=cfg.solutions)
+        travel = np.array([min((core.travel_s(q_start, q) for q in qs), default=np.inf) for qs in solutions])
+        order = np.argsort(cost + core.config.place.time_weight * travel, kind="stable")
         contact = core.checker(load, contact_world, contact=True)
         opened = self._opened(load)
         leaving = core.checker(opened, contact_world, contact=True)
         reasons: list[str] = []
         searches = 0
-        for X, qs in zip(targets, solutions):
+        for X, qs in ((targets[k], solutions[k]) for k in order):
             ways: list[_Lowering] = []
             why = "unreachable"
             for q in qs:

@@ -31,7 +31,7 @@ class Chain(NamedTuple):
     """(B, 3) unit joint axis in the body."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def compose(a, b, out):  # type: ignore[no-untyped-def]
     """out = a b for (3, 4) poses; ``out`` must be neither of them."""
     for i in range(3):
@@ -40,7 +40,7 @@ def compose(a, b, out):  # type: ignore[no-untyped-def]
             out[i, j] = s + a[i, 3] if j == 3 else s
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def body_poses(chain, q, out):  # type: ignore[no-untyped-def]
     """Poses of all bodies at configuration ``q`` into ``out`` (B, 3, 4). Rodrigues' formula turns each revolute joint."""
     out[0] = chain.offset[0]
@@ -66,14 +66,14 @@ def body_poses(chain, q, out):  # type: ignore[no-untyped-def]
                 M[i, 2] = u * r02 + v * r12 + w * r22
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def frame_pose(chain, body, local, q, bodies, out):  # type: ignore[no-untyped-def]
     """Pose of the frame fixed at ``local`` (3, 4) in ``body``; ``bodies`` (B, 3, 4) is scratch and keeps all poses."""
     body_poses(chain, q, bodies)
     compose(bodies[body], local, out)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def jacobian(chain, body, n, bodies, pose, out):  # type: ignore[no-untyped-def]
     """Geometric Jacobian (6, n) of a frame at ``pose`` fixed to ``body``: linear over angular velocity, in base_link.
 
@@ -99,7 +99,7 @@ def jacobian(chain, body, n, bodies, pose, out):  # type: ignore[no-untyped-def]
         b = chain.parent[b]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def frame_poses(chain, body, local, qs):  # type: ignore[no-untyped-def]
     """Poses (K, 3, 4) of one frame along configurations ``qs`` (K, n)."""
     out = np.empty((qs.shape[0], 3, 4))

@@ -51,7 +51,7 @@ class Checker(NamedTuple):
     upper: NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _place_group(spheres, bodies, g, points):  # type: ignore[no-untyped-def]
     X = bodies[spheres.body[g]]
     for s in range(spheres.start[g], spheres.start[g + 1]):
@@ -60,7 +60,7 @@ def _place_group(spheres, bodies, g, points):  # type: ignore[no-untyped-def]
             points[s, i] = X[i, 0] * c[0] + X[i, 1] * c[1] + X[i, 2] * c[2] + X[i, 3]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _world_gap(spheres, world, points, g, m_fixed, m_seen, best):  # type: ignore[no-untyped-def]
     """Smallest clearance of a placed group from the world, or ``best`` when that is smaller. Stops below zero."""
     for s in range(spheres.start[g], spheres.start[g + 1]):
@@ -74,7 +74,7 @@ def _world_gap(spheres, world, points, g, m_fixed, m_seen, best):  # type: ignor
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pair_gap(spheres, points, balls, a, b, best):  # type: ignore[no-untyped-def]
     """Smallest gap between two placed groups, or ``best`` when that is smaller. Compares squares before any root."""
     bx, by, bz, br = balls[b, 0], balls[b, 1], balls[b, 2], spheres.ball[b, 3]
@@ -91,7 +91,7 @@ def _pair_gap(spheres, points, balls, a, b, best):  # type: ignore[no-untyped-de
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped-def]
     """Clearance (m, at most CEILING_M) at the full configuration; the first negative one found, if any.
 
@@ -134,7 +134,7 @@ def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def path_clearance(checker, qs):  # type: ignore[no-untyped-def]
     """Clearance (K,) at each of the configurations (K, n)."""
     n = qs.shape[1]
@@ -149,7 +149,7 @@ def path_clearance(checker, qs):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def first_blocked(checker, qs):  # type: ignore[no-untyped-def]
     """Index of the first configuration of (K, n) that is not allowed, -1 when all are."""
     n = qs.shape[1]
@@ -164,7 +164,7 @@ def first_blocked(checker, qs):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def edge_free(checker, a, b):  # type: ignore[no-untyped-def]
     """True when the straight joint motion from ``a`` (excluded) to ``b`` (included) is allowed all along."""
     n = a.shape[0]
@@ -193,7 +193,7 @@ def edge_free(checker, a, b):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group_clearances(checker, q, against_seen):  # type: ignore[no-untyped-def]
     """Distance (L,) of each link from the seen obstacles or from the furniture at ``q`` (n,), margins not deducted."""
     n, spheres = q.shape[0], checker.spheres
@@ -212,7 +212,7 @@ def group_clearances(checker, q, against_seen):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pair_clearances(checker, q):  # type: ignore[no-untyped-def]
     """Gap (P,) between each pair of links that is checked, margins not deducted."""
     n, spheres = q.shape[0], checker.spheres
@@ -233,7 +233,7 @@ def pair_clearances(checker, q):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def samples_free(checker, qs):  # type: ignore[no-untyped-def]
     """True when the motion through the dense configurations (K, n) is allowed. A clearance covers the samples that the
     robot reaches with less motion than it; consecutive samples must be a small motion apart."""
@@ -256,7 +256,7 @@ def samples_free(checker, qs):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rigid_clearance(world, points, radius, m_fixed, m_seen, poses):  # type: ignore[no-untyped-def]
     """Clearance (K,) of spheres (M, 3), (M,) that are rigid to a frame, at each of its ``poses`` (K, 3, 4): the hand before
     any thought of the arm. Margins (M,) per sphere."""

@@ -75,6 +75,8 @@ class PlaceConfig:
     """Cost of a metre of mean gap between the item's underside and its support, in metres of support height."""
     distance_weight: float = 0.04
     """Cost of a metre of way."""
+    time_weight: float = 0.02
+    """Cost of a second of the arm's way, metres; judged once the arm's configurations are known."""
     yaw_weight: float = 0.004
     """Cost of a radian of turning, metres."""
     above_m: float = 0.02

@@ -43,7 +43,7 @@ class Boxes(NamedTuple):
     """(K, 3) half side lengths."""
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _lookup(value, origin, resolution, limit, x, y, z):  # type: ignore[no-untyped-def]
     """Trilinear interpolation between voxel centres; ``limit`` outside the grid."""
     u, v, w = (x - origin[0]) / resolution - 0.5, (y - origin[1]) / resolution - 0.5, (z - origin[2]) / resolution - 0.5
@@ -58,20 +58,20 @@ def _lookup(value, origin, resolution, limit, x, y, z):  # type: ignore[no-untyp
     return (c00 * (1.0 - b) + c01 * b) * (1.0 - a) + (c10 * (1.0 - b) + c11 * b) * a
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fixed_distance(world, x, y, z):  # type: ignore[no-untyped-def]
     """Signed distance (m) from a point to the table and the furniture, at most FIXED_LIMIT_M."""
     d = _lookup(world.fixed, world.fixed_origin, world.fixed_resolution, FIXED_LIMIT_M, x, y, z)
     return min(d, z - world.floor_z)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def seen_distance(world, x, y, z):  # type: ignore[no-untyped-def]
     """Distance (m) from a point to the nearest seen obstacle, at most SEEN_LIMIT_M."""
     return _lookup(world.seen, world.seen_origin, world.seen_resolution, SEEN_LIMIT_M, x, y, z)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def box_field(boxes, origin, resolution, shape):  # type: ignore[no-untyped-def]
     """Signed distance to the union of boxes at the voxel centres of a grid, cut off at FIXED_LIMIT_M."""
     out = np.full(shape, np.float32(FIXED_LIMIT_M))
@@ -94,7 +94,7 @@ def box_field(boxes, origin, resolution, shape):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _scan_lines(mask, radius, out):  # type: ignore[no-untyped-def]
     """Squared distance along the last axis, cut off beyond ``radius`` voxels. Returns per row whether anything is near."""
     nx, ny, nz = mask.shape
@@ -119,7 +119,7 @@ def _scan_lines(mask, radius, out):  # type: ignore[no-untyped-def]
     return any_row
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _lower_rows(target, source, add):  # type: ignore[no-untyped-def]
     """target = min(target, source + add) over contiguous int16 rows: compiles to vector instructions."""
     for k in range(target.shape[0]):
@@ -127,7 +127,7 @@ def _lower_rows(target, source, add):  # type: ignore[no-untyped-def]
         target[k] = v if v < target[k] else target[k]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def distance_transform(mask, resolution, limit):  # type: ignore[no-untyped-def]
     """Distance (nx, ny, nz) float32 from each voxel centre to the nearest surface of a set voxel of ``mask``.
 

@@ -14,7 +14,7 @@ ROTATION_WEIGHT_M = 0.3  # metres of error that a radian counts as: about the le
 TOLERANCE = 1e-7  # metres (and weighted radians): far below repeatability, so that dense solutions are smooth
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rotation_error(a, b, out):  # type: ignore[no-untyped-def]
     """Rotation vector (base axes) that turns pose ``a`` into pose ``b``, into ``out`` (3,)."""
     x = y = z = trace = 0.0
@@ -33,7 +33,7 @@ def rotation_error(a, b, out):  # type: ignore[no-untyped-def]
         out[0], out[1], out[2] = a[0, 0] * np.pi, a[1, 0] * np.pi, a[2, 0] * np.pi
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _cholesky_solve(A, b):  # type: ignore[no-untyped-def]
     """Solve the symmetric positive definite system A x = b in place (x in ``b``)."""
     m = b.shape[0]
@@ -55,7 +55,7 @@ def _cholesky_solve(A, b):  # type: ignore[no-untyped-def]
         b[i] = s / A[i, i]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _error(target, pose, free_z, e):  # type: ignore[no-untyped-def]
     """Pose error (6,): metres, then weighted radians; in the tool's axes when ``free_z``, whose z part is then dropped."""
     rotation_error(pose, target, e[3:])
@@ -84,7 +84,7 @@ def _error(target, pose, free_z, e):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _weighted_rows(J, pose, free_z, n):  # type: ignore[no-untyped-def]
     """Bring the angular rows of ``J`` to the axes and weight of :func:`_error`, in place."""
     for j in range(n):
@@ -98,7 +98,7 @@ def _weighted_rows(J, pose, free_z, n):  # type: ignore[no-untyped-def]
         J[5, j] *= ROTATION_WEIGHT_M
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _step(J, e, q, lower, upper, damping, frozen, dq, A, b):  # type: ignore[no-untyped-def]
     """dq = J^T (J J^T + damping I)^-1 e, with joints frozen that sit at a limit and would move out of it."""
     n = q.shape[0]
@@ -127,7 +127,7 @@ def _step(J, e, q, lower, upper, damping, frozen, dq, A, b):  # type: ignore[no-
             return
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def solve_one(chain, body, local, target, q, lower, upper, free_z, iterations):  # type: ignore[no-untyped-def]
     """Move ``q`` (n,) in place until the frame reaches ``target`` (3, 4). True when it is within TOLERANCE."""
     n = q.shape[0]
@@ -167,7 +167,7 @@ def solve_one(chain, body, local, target, q, lower, upper, free_z, iterations): 
     return error < TOLERANCE * TOLERANCE
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def solve_batch(chain, body, local, targets, seeds, lower, upper, free_z, iterations):  # type: ignore[no-untyped-def]
     """Solve every target (T, 3, 4) from every one of its seeds (T, S, n). Returns (T, S, n) and success (T, S)."""
     q = seeds.copy()
@@ -178,7 +178,7 @@ def solve_batch(chain, body, local, targets, seeds, lower, upper, free_z, iterat
     return q, ok
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def nearest_seeds(poses, targets, free_z, count):  # type: ignore[no-untyped-def]
     """Indices (T, count) of the stored poses (M, 3, 4) closest to each target, best first."""
     out = np.zeros((targets.shape[0], count), np.int64)
@@ -199,7 +199,7 @@ def nearest_seeds(poses, targets, free_z, count):  # type: ignore[no-untyped-def
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def follow_line(chain, body, local, q0, direction, step, count, jump, lower, upper):  # type: ignore[no-untyped-def]
     """Configurations (K, n), K <= count + 1, whose frame moves along ``direction`` (3,) by ``step`` metres each, orientation
     kept, from ``q0``. Ends early where a joint limit, a singularity or a jump of more than ``jump`` rad stops it."""

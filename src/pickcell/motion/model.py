@@ -51,7 +51,7 @@ def _bounding_balls(centre: Array, radius: Array, start: NDArray[np.int64]) -> A
     return balls
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def place_spheres(chain, spheres, q, bodies, out):  # type: ignore[no-untyped-def]
     """Sphere centres at configuration ``q`` into ``out`` (N, 3); ``bodies`` (B, 3, 4) keeps the body poses."""
     body_poses(chain, q, bodies)
@@ -63,7 +63,7 @@ def place_spheres(chain, spheres, q, bodies, out):  # type: ignore[no-untyped-de
                 out[s, i] = X[i, 0] * c[0] + X[i, 1] * c[1] + X[i, 2] * c[2] + X[i, 3]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pair_gap(spheres, points, a, b):  # type: ignore[no-untyped-def]
     """Smallest distance between the surfaces of two groups of placed spheres; negative when they overlap."""
     gap = np.inf
@@ -74,7 +74,7 @@ def pair_gap(spheres, points, a, b):  # type: ignore[no-untyped-def]
     return gap
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _survey(chain, spheres, qs, axis_reach):  # type: ignore[no-untyped-def]
     """Share of configurations in which each pair of ``spheres.pairs`` overlaps, and how far each joint swings a sphere."""
     hits = np.zeros(spheres.pairs.shape[0])

@@ -93,7 +93,7 @@ def underside(points: Array, cell_m: float, ring_m: float) -> tuple[Array, Array
     return bottom, low - ring * cell_m
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def sink(height, bottom):  # type: ignore[no-untyped-def]
     """For each position of the footprint ``bottom`` (nu, nv) in ``height`` (nx, ny): z of the item's frame where it first
     touches (inf: over an unseen cell), and the mean gap under its lowest 10 mm. Both (nx - nu + 1, ny - nv + 1)."""

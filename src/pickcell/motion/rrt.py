@@ -8,7 +8,7 @@ from numba import njit
 from pickcell.motion.checking import edge_free
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _nearest(nodes, count, q, weight):  # type: ignore[no-untyped-def]
     best, index = np.inf, 0
     for k in range(count):
@@ -20,7 +20,7 @@ def _nearest(nodes, count, q, weight):  # type: ignore[no-untyped-def]
     return index, np.sqrt(best)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _trace(nodes, parent, index, n):  # type: ignore[no-untyped-def]
     """Nodes from ``index`` to its tree's root, and the root's index."""
     count, k, root = 1, index, index
@@ -36,7 +36,7 @@ def _trace(nodes, parent, index, n):  # type: ignore[no-untyped-def]
     return out, root
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _toward(q_from, q_to, distance, step, out):  # type: ignore[no-untyped-def]
     f = min(1.0, step / distance) if distance > 0.0 else 1.0
     for j in range(q_from.shape[0]):
@@ -44,7 +44,7 @@ def _toward(q_from, q_to, distance, step, out):  # type: ignore[no-untyped-def]
     return f >= 1.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[no-untyped-def]
     """A path (K, n) from ``start`` (n,) to one of ``goals`` (G, n), best tried first, and the goal's index; (0, n) and -1
     when none was found with ``max_nodes`` nodes per tree. ``step``: metres of robot motion per extension."""
@@ -56,6 +56,7 @@ def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[n
             return out, g
     np.random.seed(seed)
     weight = checker.reach
+    samples = 4 * max_nodes
     max_nodes = max(max_nodes, goals.shape[0])
     nodes = np.empty((2, max_nodes, n))
     parent = np.full((2, max_nodes), -1)
@@ -65,7 +66,7 @@ def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[n
         nodes[1, g] = goals[g]
     sample, new = np.empty(n), np.empty(n)
     a = 0
-    for _ in range(4 * max_nodes):
+    for _ in range(samples):
         b = 1 - a
         for j in range(n):
             sample[j] = checker.lower[j] + np.random.random() * (checker.upper[j] - checker.lower[j])
@@ -104,7 +105,7 @@ def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[n
     return np.empty((0, n)), -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _length(path, weight):  # type: ignore[no-untyped-def]
     total = 0.0
     for k in range(path.shape[0] - 1):
@@ -115,7 +116,7 @@ def _length(path, weight):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def shortcut(checker, path, tries, seed):  # type: ignore[no-untyped-def]
     """Replace pieces between two random points of the path by straight motions where those are free and shorter."""
     np.random.seed(seed)
@@ -147,7 +148,7 @@ def shortcut(checker, path, tries, seed):  # type: ignore[no-untyped-def]
     return path
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _without_repeats(path):  # type: ignore[no-untyped-def]
     keep = np.ones(path.shape[0], np.bool_)
     last = 0

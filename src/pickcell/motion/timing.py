@@ -84,7 +84,7 @@ def standstill(q: Array) -> Motion:
     return Motion(row.copy(), np.zeros_like(row), np.zeros_like(row))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def peak_tool_acceleration(tool, qs, dt):  # type: ignore[no-untyped-def]
     """Largest acceleration (m/s^2) of the tool along configurations (K, n) ``dt`` apart, by second differences."""
     n = qs.shape[1]

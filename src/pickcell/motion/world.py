@@ -77,7 +77,7 @@ def empty_world(cell: CellConfig) -> World:
     return World(field, low, FIXED_RESOLUTION_M, nothing, np.zeros(3), 0.01, -cell.base_position[2])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _obstacles(state, origin, resolution, world, skin, totes, sizes, unknown_below):  # type: ignore[no-untyped-def]
     """Voxels that are obstacles: occupied and not furniture; unknown ones under a seen surface inside a tote, if asked."""
     nx, ny, nz = state.shape
@@ -104,7 +104,7 @@ def _obstacles(state, origin, resolution, world, skin, totes, sizes, unknown_bel
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def clear_spheres(mask, origin, resolution, spheres):  # type: ignore[no-untyped-def]
     """Unset voxels whose centre lies inside one of ``spheres`` (N, 4), in place."""
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
@@ -123,7 +123,7 @@ def clear_spheres(mask, origin, resolution, spheres):  # type: ignore[no-untyped
                         mask[i, j, k] = False
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def clear_box(mask, origin, resolution, X_box_base, half):  # type: ignore[no-untyped-def]
     """Unset voxels whose centre lies inside a box, in place."""
     R, t = X_box_base[:3, :3], X_box_base[:3, 3]
