@@ -17,6 +17,7 @@ from pickcell_conversions.grasps import candidates_from_msg, decision_to_msg
 from pickcell_conversions.motions import approach_to_msg, place_to_msg
 from pickcell_conversions.outcomes import manifest_from_msg
 from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
+from pickcell_interfaces.msg import CameraRate
 from pickcell_interfaces.srv import (
     ObserveScene,
     PlanApproach,
@@ -69,7 +70,9 @@ def stand_still(start) -> JointTrajectory:
 class FakeStage:
     def __init__(self) -> None:
         self.node = Node(os.environ["FAKE_STAGE"])
-        self._heartbeat = HeartbeatPublisher(self.node)
+        cameras = [camera.name for camera in CELL.cameras] if self.node.get_name() == "scene" else []
+        rates = [CameraRate(camera=name, rate=10.0, age=0.05) for name in cameras]
+        self._heartbeat = HeartbeatPublisher(self.node, lambda: rates)
         getattr(self, f"offer_{self.node.get_name()}")()
 
     def close(self) -> None:

@@ -17,8 +17,6 @@ from typing import Any
 
 from pickcell_interfaces.srv import Cancel, Explain, GetReport, Pause, Pick, Reset, Resume
 
-from pickcell.catalogue import CatalogueError, load_catalogue
-from pickcell.task.request import load_order
 from pickcell_cli.connection import Connection, InterruptedByUserError, NotRunningError
 from pickcell_cli.display import OrderDisplay, make_console, result_table, status_text
 from pickcell_cli.manifest import ManifestError, read_manifest, send_manifest, simulated_manifest
@@ -64,6 +62,8 @@ def pick(options: argparse.Namespace) -> int:
 
 
 def order(options: argparse.Namespace) -> int:
+    from pickcell.task.request import load_order
+
     loaded = load_order(options.file)
     if not loaded.ok:
         print(loaded.text, file=sys.stderr)
@@ -109,6 +109,8 @@ def _page(connection: Connection, job_id: str) -> Path | None:
 
 def _names() -> dict[str, str]:
     """SKU -> name, for people; empty when the catalogue is not here."""
+    from pickcell.catalogue import CatalogueError, load_catalogue  # not needed, and not paid for, by most commands
+
     try:
         return {sku: entry.name for sku, entry in load_catalogue().items()}
     except CatalogueError:

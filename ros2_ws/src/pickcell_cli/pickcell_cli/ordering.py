@@ -130,7 +130,5 @@ class Follower:
         handle.cancel_goal_async()
         done = threading.Event()
         result.add_done_callback(lambda _: done.set())
-        said = (
-            "cancelled, the arm stands still" if result.done() or done.wait(CANCEL_WAIT_S) else "no answer: check the cell"
-        )
-        display.note(f" ! {said}.")
+        answered = result.done() or done.wait(CANCEL_WAIT_S)
+        display.note(f" ! {'Cancelled, the arm stands still.' if answered else 'No answer: look at the cell.'}")
