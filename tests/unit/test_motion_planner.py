@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from motion_cells import ARMS, cell, planner, robot, urdf
 
-from pickcell.geometry import inverse, transform_points
+from pickcell.geometry import inverse, make_pose, transform_points
 from pickcell.motion.exact import ExactChecker
+from pickcell.motion.made_up import Box, make_scene, random_boxes, top_grasps
 from pickcell.motion.made_up import held as take
-from pickcell.motion.made_up import make_scene, random_boxes, top_grasps
 from pickcell.values import Tool
 
 CASES = [("panda", 0, Tool.PINCH), ("panda", 3, Tool.SUCTION), ("panda", 6, Tool.PINCH), ("iiwa", 2, Tool.SUCTION)]
@@ -208,3 +208,12 @@ def test_a_weak_hold_is_carried_more_gently():
     weak = type(held)(held.tool, held.shape, held.X_base_tcp_at_grasp, held.mass_kg, 1.0)
     gentle = planner(arm).plan_place(lift.positions[-1], scene, weak, "destination").unwrap()
     assert gentle.transfer.duration_s > 1.3 * place.transfer.duration_s
+
+
+def test_a_flat_item_on_the_floor_can_be_sucked():
+    arm = "panda"
+    card = Box(cell(arm).X_base_tote("source") @ make_pose((0.02, 0.05, 0.0005)), np.array([0.085, 0.055, 0.001]))
+    scene = make_scene(cell(arm), [card])
+    ranked = tuple(top_grasps(card, 1, Tool.SUCTION, np.random.default_rng(0), 8))
+    plan = planner(arm).plan_approach(cell(arm).arm.home, scene, ranked).unwrap()
+    np.testing.assert_allclose(plan.lift.positions[0], plan.contact.positions[-1], atol=1e-9)

@@ -191,9 +191,7 @@ class ApproachPlanner:
             if not beyond.complete:
                 return Outcome.failure(Code.UNREACHABLE, "The overtravel of the cup.")
             way = np.vstack([way, beyond.qs[1:]])
-        # The cup's slide yields by the overtravel, so on the real surface the hand stands as planned for contact:
-        # checked from the end of the overtravel, the cup would lie under a floor that carries a flat item.
-        lift = self._lift(q, load, contact, around, solver)
+        lift = self._lift(way[-1], load, contact, around, solver)
         if not lift.ok:
             return lift.failed_as()
         qs, step = lift.unwrap()
@@ -211,7 +209,11 @@ class ApproachPlanner:
         line = solver.line(q, UP, rise)
         if not line.complete and line.length_m < rise - cfg.lift_clearance_m + cfg.lift_least_m:
             return Outcome.failure(Code.UNREACHABLE, f"The lift ends {1000 * (rise - line.length_m):.0f} mm short.")
-        blocked = first_blocked(contact, line.qs)
-        if blocked >= 0:
-            return Outcome.failure(Code.APPROACH_BLOCKED, f"On the lift: {core.blocker(contact, line.qs[blocked])}.")
+        # The cup's slide yields by the overtravel. Checked as if it did not, the cup would lie under a floor that carries
+        # a flat item; so until the hand has risen by as much, the cup may reach that much deeper.
+        low = int(np.ceil(cfg.overtravel_m / line.step_m)) + 1 if load.cup_extended else 0
+        for checker, qs in ((core.yielding(contact, cfg.overtravel_m), line.qs[:low]), (contact, line.qs[low:])):
+            blocked = first_blocked(checker, qs)
+            if blocked >= 0:
+                return Outcome.failure(Code.APPROACH_BLOCKED, f"On the lift: {core.blocker(checker, qs[blocked])}.")
         return Outcome.success((line.qs, line.step_m))

@@ -71,6 +71,8 @@ class MotionCore:
         self.solvers = {tool: IkSolver(robot, frame) for tool, frame in FRAMES.items()}
         self.worlds = SceneWorlds(cell, self.config.unknown_below_surface)
         self._movable, self._tool_links, self._hand_links = self._classify()
+        moved_by = self.robot.chain.joint[self.robot.spheres_local.body]
+        self._cup_links = (moved_by == self.robot.cup_index) & (moved_by >= 0)
 
     def _classify(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
         """Per link: does it move beyond the arm's first joint; is it jaw or cup; is it the rest of the hand."""
@@ -217,6 +219,15 @@ class MotionCore:
                 np.where(m.seen > IGNORE, np.minimum(m.seen, group_clearances(checker, q, True) - slack), m.seen),
                 np.where(m.own > IGNORE, np.minimum(m.own, pair_clearances(checker, q) - slack), m.own),
             )
+        )
+
+    def yielding(self, checker: Checker, by_m: float) -> Checker:
+        """The same checks with the cup allowed ``by_m`` deeper: its slide gives way."""
+        cup = np.zeros(len(checker.margins.fixed), dtype=bool)
+        cup[: len(self._cup_links)] = self._cup_links
+        m = checker.margins
+        return checker._replace(
+            margins=m._replace(fixed=np.where(cup, m.fixed - by_m, m.fixed), seen=np.where(cup, m.seen - by_m, m.seen))
         )
 
     def escape(self, q: Array, checker: Checker, solver: IkSolver) -> Line | None:

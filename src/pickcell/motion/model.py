@@ -129,7 +129,7 @@ class RobotModel:
         self.n = len(arm_joints)
         hand = [name for name in (*jaw_joints, cup_joint) if name in parsed.joints]
         self._jaws = np.array([self.n + hand.index(name) for name in jaw_joints if name in hand], dtype=np.int64)
-        self._cup = self.n + hand.index(cup_joint) if cup_joint in hand else -1
+        self.cup_index = self.n + hand.index(cup_joint) if cup_joint in hand else -1
         joints = [parsed.joints[name] for name in (*arm_joints, *hand)]
         self.size = len(joints)
         self._hand_lower = np.array([j.lower for j in joints[self.n :]])
@@ -207,9 +207,9 @@ class RobotModel:
         out[..., : self.n] = q
         for k in self._jaws:
             out[..., k] = np.clip(0.5 * jaw_opening, self._hand_lower[k - self.n], self._hand_upper[k - self.n])
-        if self._cup >= 0:
-            i = self._cup - self.n
-            out[..., self._cup] = self._hand_upper[i] if cup_extended else self._hand_lower[i]
+        if self.cup_index >= 0:
+            i = self.cup_index - self.n
+            out[..., self.cup_index] = self._hand_upper[i] if cup_extended else self._hand_lower[i]
         return out
 
     def frame(self, name: str) -> tuple[int, Array]:
