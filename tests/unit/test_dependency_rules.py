@@ -198,12 +198,12 @@ def test_stages_do_not_import_each_other_in_circles() -> None:
 
 
 def test_the_setup_runs_on_the_standard_library_alone() -> None:
-    """It prepares the environment, so it cannot need it. (``warm`` runs inside the finished environment.)"""
+    """It prepares the environment, so it cannot need it."""
     bad = []
     for path in _modules(CORE / "setup"):
         for name, line, _ in _imports(path, _package_of(path, ROOT / "src")):
             top = name.split(".")[0]
-            if top not in sys.stdlib_module_names and top != "pickcell" and path.name != "warm.py":
+            if top not in sys.stdlib_module_names and top != "pickcell":
                 bad.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
     assert not bad
 

@@ -122,8 +122,7 @@ def _module(call: Call, name: str) -> int:
 def _setup(call: Call) -> int:
     if call.options.rebuild:
         workspace.clean(call.layout)
-    prepare.prepare(call.layout, call.env, call.progress, force_build=call.options.rebuild)
-    prepare.warm(call.layout, call.env, call.progress)
+    prepare.prepare(call.layout, call.env, call.progress, force_build=call.options.rebuild, warm=True)
     call.progress.say("Everything is set up. Next: ./cell demo")
     return 0
 
@@ -131,7 +130,7 @@ def _setup(call: Call) -> int:
 def _build(call: Call) -> int:
     """Build some or all packages, for people who change interfaces."""
     select = call.options.packages or None
-    lock = FileLock(call.layout.run / "setup.lock")
+    lock = FileLock(call.layout.root / "var/run/setup.lock")
     lock.acquire(wait=True)
     try:
         prepare.build(call.layout, call.env, choose_ros(call.env), call.progress, select)
@@ -193,7 +192,8 @@ def _demo(call: Call) -> int:
 def _test(call: Call) -> int:
     from pickcell.setup import checks
 
-    prepare.prepare(call.layout, call.env, call.progress)
+    with_nodes = not call.options.layers or {"nodes", "system"} & set(call.options.layers)
+    prepare.prepare(call.layout, call.env, call.progress, warm=bool(with_nodes))
     env = process_environment(call.layout, call.env)
     return checks.run(call.layout, env, call.options.layers, call.rest, call.options.keep_going)
 

@@ -27,13 +27,13 @@ def up(layout: Layout, env: Mapping[str, str], progress: Progress, options: argp
         progress.say(f"The cell is already up {_since(now)}: logs in {now.log}")
         progress.say("  ./cell status    what it is doing\n  ./cell down      stop it")
         return 0
-    prepare.prepare(layout, env, progress)
-    if options.show_args or options.print_tree:
+    only_look = options.show_args or options.print_tree
+    prepare.prepare(layout, env, progress, warm=not only_look)
+    if only_look:
         words = [] if options.show_args else _words(layout, options, rest)
         flag = "--show-args" if options.show_args else "--print"
         command = [*session.runner_command(layout, session.LAUNCH_FILE, words), flag]
         return subprocess.run(command, env=process_environment(layout, env), cwd=layout.root, check=False).returncode
-    prepare.warm(layout, env, progress)
     started = bring_up(layout, env, progress, _words(layout, options, rest), options.timeout)
     progress.say(f"The cell is up. Logs: {started.log}")
     progress.say("  ./cell status                           what it sees and does")
@@ -78,8 +78,7 @@ def demo(layout: Layout, env: Mapping[str, str], progress: Progress, options: ar
         raise StepFailed(f"there is no order file {options.order}", todo="see config/orders/")
     if session.running(layout) is not None:
         raise StepFailed("a cell is already up; the demo starts its own", todo="./cell down, then ./cell demo")
-    prepare.prepare(layout, env, progress)
-    prepare.warm(layout, env, progress)
+    prepare.prepare(layout, env, progress, warm=True)
     options.tote = options.tote or "demo"
     result = layout.run / "demo.json"
     result.unlink(missing_ok=True)

@@ -6,10 +6,8 @@ second start only compares hashes (no network, well under a second).
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +16,9 @@ from pickcell.setup import system_packages, virtual_env, wheel_patch, workspace
 from pickcell.setup.environment import process_environment
 from pickcell.setup.layout import Layout
 from pickcell.setup.locks import FileLock
-from pickcell.setup.progress import Progress, StepFailed, clock, run_logged
+from pickcell.setup.progress import Progress, clock, run_logged
 from pickcell.setup.ros_source import RosSource, choose_ros
+from pickcell.setup.warm_up import WarmUp, is_warm
 
 IMPORT_CHECK = "import rclpy, numpy, scipy, numba, cv2, open3d, trimesh, pinocchio, ruckig, ompl, pybullet, yaml, typer"
 _AGAIN = "fix that and start again: finished steps are kept"
@@ -41,34 +40,45 @@ def workspace_is_fresh(layout: Layout, env: Mapping[str, str], ros: RosSource) -
     return workspace.changed_packages(workspace.built_state(layout), _workspace_state(layout, env, ros)) == []
 
 
-def prepare(layout: Layout, env: Mapping[str, str], progress: Progress, force_build: bool = False) -> None:
-    """Bring everything up to date. Raises StepFailed with what to do about it."""
-    if not force_build and is_ready(layout, env):
+def prepare(
+    layout: Layout, env: Mapping[str, str], progress: Progress, force_build: bool = False, warm: bool = False
+) -> None:
+    """Bring everything up to date; ``warm`` also compiles the kernels. Raises StepFailed with what to do about it."""
+    warm = warm and not (layout.python.exists() and is_warm(layout, env))
+    if not force_build and not warm and is_ready(layout, env):
         return
-    lock = FileLock(layout.run / "setup.lock")
+    lock = FileLock(layout.root / "var/run/setup.lock")
     if not lock.acquire():
         with progress.step(f"another ./cell (process {lock.holder()}) is setting up; waiting for it"):
             lock.acquire(wait=True)
     try:
-        _prepare(layout, env, progress, force_build)
+        _prepare(layout, env, progress, force_build, warm)
     finally:
         lock.release()
 
 
-def _prepare(layout: Layout, env: Mapping[str, str], progress: Progress, force_build: bool) -> None:
+def _prepare(layout: Layout, env: Mapping[str, str], progress: Progress, force_build: bool, warm: bool) -> None:
     ros = choose_ros(env)
     fresh = environment_is_fresh(layout, ros)
     built = workspace_is_fresh(layout, env, ros) and not force_build
-    if fresh and built:  # somebody else did it while we waited
+    warm = warm and not (fresh and is_warm(layout, env))
+    if fresh and built and not warm:  # somebody else did it while we waited
         return
     if not fresh:
         progress.say(f"Setting up pickcell in {layout.root} ({ros.why}).")
         progress.say("First time: downloads about 1 GB and takes a few minutes. Later starts skip all of this.")
-    progress.plan((0 if fresh else 5) + (0 if built else 1))
+    progress.plan((0 if fresh else 5) + (0 if built else 1) + int(warm))
     if not fresh:
         _make_environment(layout, ros, env, progress)
-    if not built:
-        build(layout, env, ros, progress)
+    warm_up = WarmUp(layout, env, ros) if warm else None  # one core compiles kernels, the others the workspace
+    try:
+        if not built:
+            build(layout, env, ros, progress)
+        if warm_up is not None:
+            warm_up.finish(progress)
+    finally:
+        if warm_up is not None:
+            warm_up.stop()
     progress.say(f"Ready after {clock(time.monotonic() - progress.started_s)}.")
 
 
@@ -146,33 +156,6 @@ def build(
     if select:
         built = {**(before.packages if before else {}), **{name: state.packages[name] for name in select if name in built}}
     workspace.mark_built(layout, workspace.State(state.surroundings, built))
-
-
-def warm(layout: Layout, env: Mapping[str, str], progress: Progress) -> None:
-    """Compile what is compiled at first use (numba) now, again when a kernel has changed; never fatal."""
-    stamp = layout.venv / "pickcell-warm"
-    key = virtual_env.read_stamp(layout).get("key", "") + kernels_digest(layout)
-    if stamp.is_file() and stamp.read_text() == key:
-        return
-    try:
-        with progress.step("Compiling numerical kernels (once)"):
-            command = [str(layout.python), "-m", "pickcell_sim.warm"]
-            log = layout.logs / "setup" / "warm.log"
-            run_logged(command, log, progress, what="compiling kernels", env=process_environment(layout, env))
-        stamp.write_text(key)
-    except StepFailed as problem:
-        print(f"{problem.what}: {problem.why}; they are compiled at first use instead", file=sys.stderr)
-
-
-def kernels_digest(layout: Layout) -> str:
-    """Digest of all modules with numba kernels."""
-    digest = hashlib.sha256()
-    for folder in ("src/pickcell", "sim/pickcell_sim"):
-        for path in sorted((layout.root / folder).rglob("*.py")):
-            text = path.read_bytes()
-            if b"njit" in text:
-                digest.update(path.name.encode() + text)
-    return digest.hexdigest()
 
 
 def default_environment() -> Mapping[str, str]:
