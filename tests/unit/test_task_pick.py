@@ -177,7 +177,17 @@ def test_a_wrong_weight_is_put_back(ledger, extra, code):
     assert ledger.counts(Place.SOURCE)["box-1"] == 1 and cell.in_hand is None
 
 
-def test_no_free_place_keeps_hold_and_asks_for_a_person(ledger):
+def test_no_free_place_puts_the_item_back_and_asks_for_a_person(ledger):
+    cell = cell_with()
+    place = cell.plan_place
+    full = Outcome.failure(Code.PLACE_BLOCKED)
+    cell.plan_place = lambda scene, held, tote: full if tote == "destination" else place(scene, held, tote)  # type: ignore
+    task, report = run(ledger, cell)
+    assert report.code is Code.PLACE_BLOCKED and report.attempts == 1
+    assert ledger.counts(Place.SOURCE)["box-1"] == 1 and "box-1" in cell.source and task.held is None
+
+
+def test_an_item_that_can_be_put_nowhere_stays_in_the_hand(ledger):
     task, report = run(ledger, cell_with(place=lambda n: Code.PLACE_BLOCKED))
     assert report.code is Code.PLACE_BLOCKED
     assert ledger.counts(Place.HAND) == {"box-1": 1} and task.held is not None

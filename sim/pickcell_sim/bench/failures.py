@@ -31,6 +31,7 @@ def _tile(pick: ScoredPick, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     tile = np.full((TILE[1] + CAPTION_PX, TILE[0], 3), 255, np.uint8)
     tile[: TILE[1]] = image
     codes = [s.code.value for s in pick.report.stages if s.code.value != "ok"]
+    truth = pick.score.result.value
     lines = (
         f"{pick.report.job_id} {pick.report.sku} {pick.report.tool}",
         f"{' > '.join(codes[-4:])} | truth: {truth}",

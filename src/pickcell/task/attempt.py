@@ -334,7 +334,8 @@ class Attempt:
         """After a failed take or delivery: back to an empty hand at home where that is safe, with the ledger right."""
         failure: Outcome[None] = outcome.failed_as()
         self.pictures.scene("at failure", scene)
-        if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE):
+        full = failure.code is Code.PLACE_BLOCKED  # then the item goes back before a person is asked for another tote
+        if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE) and not full:
             # Nothing moves any more: what is held stays held, and the next pick clears the hand first.
             return failure
         if self.task.held is not None:
