@@ -9,6 +9,7 @@ import pytest
 import synthetic_cell as synthetic
 
 from pickcell.fusion import Fusion
+from pickcell.geometry import make_pose
 from pickcell.outcome import Code
 from pickcell.values import CameraModel, RgbdFrame
 
@@ -138,3 +139,32 @@ def test_cameras_that_look_elsewhere_do_not_count(fusion: Fusion, frames: list[R
         away.append(replace(frame, X_base_camera=X))
     outcome, _ = fusion.fuse(away, NO_ROBOT, 10.1)
     assert not outcome.ok and "0 of 2" in outcome.text
+
+
+def _knocked(frame: RgbdFrame) -> RgbdFrame:
+    """The same picture, from a camera that says it stands 25 mm and 2 degrees from where it does."""
+    return replace(frame, X_base_camera=frame.X_base_camera @ make_pose((0.015, -0.015, 0.01), np.deg2rad((1.2, 1.2, -1.0))))
+
+
+def test_a_knocked_camera_is_left_out_and_named(fusion: Fusion, frames: list[RgbdFrame]) -> None:
+    outcome, cameras = fusion.fuse([_knocked(frames[0]), *frames[1:]], NO_ROBOT, 10.1)
+    health = {c.camera: c for c in cameras}
+    assert outcome.ok and [f.camera.name for f in outcome.unwrap().frames] == ["cam_right", "cam_top"]
+    assert not health["cam_left"].used and "knocked" in health["cam_left"].note
+    assert health["cam_right"].note == ""
+
+
+def test_too_many_knocked_cameras(fusion: Fusion, frames: list[RgbdFrame]) -> None:
+    outcome, _ = fusion.fuse([_knocked(f) for f in frames], NO_ROBOT, 10.1)
+    assert outcome.code is Code.DEPTH_INVALID and "knocked" in outcome.text and "0 of 2" in outcome.text
+
+
+def test_a_frozen_picture_is_noted(frames: list[RgbdFrame]) -> None:
+    fusion = Fusion(CELL)
+    fusion.fuse(frames, NO_ROBOT, 10.1)
+    _, same = fusion.fuse(frames, NO_ROBOT, 10.1)
+    assert all("frozen" not in c.note for c in same)  # the same frame again is no news
+    moved_on = [replace(frames[0], stamp_s=11.0), *(replace(f, stamp_s=11.0, depth_m=f.depth_m + 1e-4) for f in frames[1:])]
+    _, cameras = fusion.fuse(moved_on, NO_ROBOT, 11.1)
+    notes = {c.camera: c.note for c in cameras}
+    assert "frozen" in notes["cam_left"] and "frozen" not in notes["cam_right"]

@@ -20,6 +20,7 @@ from pickcell.values import RgbdFrame
 
 GATE_M = 0.02
 """A pixel further than this from the face it should see shows something else."""
+BEYOND_M = 0.015
 TUKEY_M = 0.006
 PRIOR_TRANSLATION_M = 0.004
 PRIOR_ROTATION_RAD = float(np.deg2rad(0.4))
@@ -38,6 +39,9 @@ class Alignment:
     """Largest shift of a point within 1 m of the camera."""
     residual_m: float
     """Median distance to the faces afterwards; NaN when too few pixels saw furniture and nothing was changed."""
+    beyond: float
+    """Share of the pixels on furniture, before the correction, whose depth lies clearly behind it. Items in front hide
+    furniture, but nothing shows what is behind it: under 1 % for a calibrated camera."""
 
 
 class FurnitureAligner:
@@ -53,10 +57,13 @@ class FurnitureAligner:
         faces = self._faces(frame)
         v, u = faces.pixels[:, 0], faces.pixels[:, 1]
         measured = depth[v, u].astype(np.float64)
-        keep = (measured > 0) & (np.abs(measured - faces.depth_m) < GATE_M)
+        difference = np.where(measured > 0, measured - faces.depth_m, np.nan)  # also NaN where no face is expected
+        expected = max(int(np.isfinite(difference).sum()), MIN_POINTS)
+        beyond = float((difference > BEYOND_M).sum() / expected)
+        keep = np.abs(difference) < GATE_M
         camera, X = frame.camera, np.array(frame.X_base_camera)
         if keep.sum() < MIN_POINTS:
-            return Alignment(X, 0.0, float("nan"))
+            return Alignment(X, 0.0, float("nan"), beyond)
         z = measured[keep]
         rays = np.column_stack([(u[keep] - camera.cx) / camera.fx, (v[keep] - camera.cy) / camera.fy, np.ones(len(z))])
         local = rays * z[:, None]
@@ -66,7 +73,7 @@ class FurnitureAligner:
         delta = np.linalg.inv(frame.X_base_camera) @ X
         moved = float(np.linalg.norm(delta[:3, 3]) + rotation_angle(delta))
         residual = np.abs(np.sum((local @ X[:3, :3].T + X[:3, 3]) * normals, axis=1) - offsets)
-        return Alignment(X, moved, float(np.median(residual)))
+        return Alignment(X, moved, float(np.median(residual)), beyond)
 
     def _faces(self, frame: RgbdFrame) -> PredictedFaces:
         camera = frame.camera

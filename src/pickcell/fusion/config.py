@@ -33,6 +33,9 @@ class FusionConfig:
     """Correct each camera's pose against the furniture before fusing."""
     align_step: int = 6
     """Every n-th pixel takes part in the alignment."""
+    max_beyond: float = 0.04
+    """Largest share of pixels that lie behind the furniture they should show. More (under 1 % is normal, a shift by 3 cm
+    or 3 degrees gives 4 to 70 %) means that the camera was knocked, and it is left out."""
     robot_margin_m: float = 0.012
     """Depth this close to the robot's spheres is the robot's own."""
     planning_voxel_m: float = 0.01

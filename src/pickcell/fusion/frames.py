@@ -19,7 +19,8 @@ class JudgedFrames:
     """The frames to fuse and a word on every camera of the cell."""
 
     used: tuple[RgbdFrame, ...]
-    cameras: tuple[CameraHealth, ...]
+    seeing: frozenset[str]
+    """Cameras among them that see the source tote."""
 
 
 def tote_coverage(camera: CameraModel, X_base_camera: Pose, X_base_tote: Pose, inner: NDArray[np.float64]) -> float:
@@ -50,7 +51,8 @@ def judge_frames(
     X_base_tote = cell.X_base_tote("source")
     healths: list[CameraHealth] = []
     used: list[RgbdFrame] = []
-    seeing, late, absent, blind = 0, [], [], []
+    seeing: set[str] = set()
+    late, absent, blind = [], [], []
     for spec in cell.cameras:
         frame, extra = newest.get(spec.name, (None, 0))
         if frame is None:
@@ -80,14 +82,15 @@ def judge_frames(
             healths.append(CameraHealth(spec.name, False, age, valid, said))
             blind.append(f"{spec.name} ({said})")
             continue
-        seeing += coverage >= config.min_coverage
+        if coverage >= config.min_coverage:
+            seeing.add(spec.name)
         used.append(frame)
         healths.append(CameraHealth(spec.name, True, age, valid, note))
     done = tuple(healths)
-    if seeing >= config.min_cameras:
-        return Outcome.success(JudgedFrames(tuple(used), done)), done
-    need = f"{seeing} of {config.min_cameras} needed cameras see the source tote"
-    if blind and seeing + len(blind) >= config.min_cameras:
+    if len(seeing) >= config.min_cameras:
+        return Outcome.success(JudgedFrames(tuple(used), frozenset(seeing))), done
+    need = f"{len(seeing)} of {config.min_cameras} needed cameras see the source tote"
+    if blind and len(seeing) + len(blind) >= config.min_cameras:
         return Outcome.failure(Code.DEPTH_INVALID, f"{need}: {', '.join(blind)}."), done
     if late:
         return Outcome.failure(Code.CAMERA_STALE, f"{need}: {', '.join(late)}."), done

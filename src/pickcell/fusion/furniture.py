@@ -9,11 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig, ToteConfig
-from pickcell.geometry import Pose, inverse, make_pose
+from pickcell.geometry import Pose, inverse, make_pose, transform_points
 from pickcell.values import CameraModel
 
-TABLE_HALF_M = 1.2
-"""Half side of the table slab; the robot stands on it, so it reaches past everything the cameras see."""
+TABLE_MARGIN_M = 0.2
+"""The table is only believed this far beyond totes and robot: the cell file does not say where it ends."""
 TABLE_THICKNESS_M = 0.03
 
 FURNITURE_COLORS = {"table": (0.55, 0.52, 0.48), "floor": (0.30, 0.34, 0.40), "wall": (0.30, 0.34, 0.40)}
@@ -50,8 +50,16 @@ def tote_boxes(name: str, tote: ToteConfig, X_base_tote: Pose) -> list[Furniture
 def furniture_boxes(cell: CellConfig) -> list[FurnitureBox]:
     """The table and all totes of a cell, in ``base_link``."""
     X_base_world = inverse(cell.X_world_base)
-    half = np.array([TABLE_HALF_M, TABLE_HALF_M, 0.5 * TABLE_THICKNESS_M])
-    boxes = [FurnitureBox("table", "table", X_base_world @ make_pose((0.0, 0.0, -half[2])), half)]
+    corners = [cell.X_world_base[None, :2, 3]]
+    for tote in cell.totes.values():
+        half_tote = 0.5 * np.asarray(tote.inner) + tote.wall
+        outline = np.array([[x, y, 0.0] for x in (-1, 1) for y in (-1, 1)]) * half_tote
+        corners.append(transform_points(tote.X_world_tote, outline)[:, :2])
+    low = np.vstack(corners).min(axis=0) - TABLE_MARGIN_M
+    high = np.vstack(corners).max(axis=0) + TABLE_MARGIN_M
+    middle = (*(0.5 * (low + high)), -0.5 * TABLE_THICKNESS_M)
+    half = np.array([*(0.5 * (high - low)), 0.5 * TABLE_THICKNESS_M])
+    boxes = [FurnitureBox("table", "table", X_base_world @ make_pose(middle), half)]
     for name, tote in cell.totes.items():
         boxes += tote_boxes(name, tote, cell.X_base_tote(name))
     return boxes

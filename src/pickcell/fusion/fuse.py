@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pickcell.fusion.furniture import furniture_boxes
 from pickcell.fusion.tsdf import DepthView, Surface, TsdfVolume
 from pickcell.fusion.workspace import Workspace, height_map
 from pickcell.geometry import inverse, make_pose
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell.values import CameraHealth, HeightMap, PointCloud, RgbdFrame, VoxelGrid
 
 
@@ -44,12 +45,22 @@ class FusedScene:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    frame: RgbdFrame
+    """With its corrected pose."""
+    view: DepthView
+    note: str
+    knocked: bool
+
+
 ODD_SHIFT_M = 0.008
 """A calibration further off than this is mentioned: the camera may have been knocked."""
 
 
 class Fusion:
-    """Fuses frames for one cell. Keeps nothing between calls but what depends on the cell alone."""
+    """Fuses frames for one cell. Keeps nothing between calls but what depends on the cell alone, and a fingerprint of the
+    last images."""
 
     def __init__(self, cell: CellConfig, config: FusionConfig | None = None) -> None:
         self.cell = cell
@@ -57,6 +68,7 @@ class Fusion:
         self._boxes = furniture_boxes(cell)
         self._aligner = FurnitureAligner(self._boxes, self.config.align_step)
         self._workspace = Workspace(cell, self.config, self._boxes)
+        self._prints: dict[str, tuple[float, int]] = {}
 
     def fuse(
         self, frames: list[RgbdFrame], robot_spheres: NDArray[np.float64], now_s: float
@@ -73,9 +85,15 @@ class Fusion:
         ordered = sorted(judged.unwrap().used, key=lambda frame: frame.camera.name)
         with ThreadPoolExecutor(self.config.threads) as pool:
             prepared = list(pool.map(lambda frame: self._prepare(frame, spheres), ordered))
-        corrected = tuple(frame for frame, _, _ in prepared)
-        views = [view for _, view, _ in prepared]
-        cameras = _with_notes(cameras, {frame.camera.name: note for frame, _, note in prepared})
+        cameras = _after_preparation(cameras, {p.frame.camera.name: p for p in prepared})
+        prepared = [p for p in prepared if not p.knocked]
+        seeing = judged.unwrap().seeing & {p.frame.camera.name for p in prepared}
+        if len(seeing) < self.config.min_cameras:
+            said = ", ".join(f"{c.camera} ({c.note})" for c in cameras if not c.used)
+            need = f"{len(seeing)} of {self.config.min_cameras} needed cameras see the source tote"
+            return Outcome.failure(Code.DEPTH_INVALID, f"{need}: {said}."), cameras
+        corrected = tuple(p.frame for p in prepared)
+        views = [p.view for p in prepared]
         clock.lap("fusion_prepare")
         volume = self.empty_volume()
         config = self.config
@@ -94,15 +112,29 @@ class Fusion:
         )  # fmt: skip
         return Outcome.success(fused), cameras
 
-    def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> tuple[RgbdFrame, DepthView, str]:
+    def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> _Prepared:
         depth, weight = prepare_depth(frame, self.config, spheres)
-        note = ""
+        notes, knocked = [], False
+        if self._is_frozen(frame):
+            notes.append("its picture has not changed since the last look: frozen?")
         if self.config.align:
             aligned = self._aligner.align(frame, depth)
-            if aligned.moved_m > ODD_SHIFT_M:
-                note = f"its calibration is off by about {1000 * aligned.moved_m:.0f} mm"
+            knocked = aligned.beyond > self.config.max_beyond
+            if knocked:
+                share = f"{100 * aligned.beyond:.0f} % of its pixels lie behind the furniture they should show"
+                notes.append(f"{share}: knocked? Calibrate it anew")
+            elif aligned.moved_m > ODD_SHIFT_M:
+                notes.append(f"its calibration is off by about {1000 * aligned.moved_m:.0f} mm")
             frame = replace(frame, X_base_camera=aligned.X_base_camera)
-        return frame, DepthView(frame.camera, np.array(frame.X_base_camera), depth, weight), note
+        view = DepthView(frame.camera, np.array(frame.X_base_camera), depth, weight)
+        return _Prepared(frame, view, "; ".join(notes), knocked)
+
+    def _is_frozen(self, frame: RgbdFrame) -> bool:
+        """Whether the depth is, to the last bit, that of an older capture: real depth is never twice the same."""
+        print_now = crc32(np.ascontiguousarray(frame.depth_m[::8, ::8]).tobytes())
+        stamp, print_before = self._prints.get(frame.camera.name, (frame.stamp_s, 0))
+        self._prints[frame.camera.name] = (frame.stamp_s, print_now)
+        return stamp != frame.stamp_s and print_before == print_now
 
     def empty_volume(self) -> TsdfVolume:
         """A volume over the source tote's inside, three voxels more on each side, and headroom above the rim."""
@@ -132,11 +164,14 @@ class _StageClock:
         self._last = now
 
 
-def _with_notes(cameras: tuple[CameraHealth, ...], notes: dict[str, str]) -> tuple[CameraHealth, ...]:
-    """Append each camera's note to what is already said of it."""
+def _after_preparation(cameras: tuple[CameraHealth, ...], prepared: dict[str, _Prepared]) -> tuple[CameraHealth, ...]:
+    """Add what preparation found to what is already said of each camera."""
 
     def merged(health: CameraHealth) -> CameraHealth:
-        note = notes.get(health.camera, "")
-        return replace(health, note="; ".join(part for part in (health.note, note) if part)) if note else health
+        found = prepared.get(health.camera)
+        if found is None or not found.note:
+            return health
+        note = "; ".join(part for part in (health.note, found.note) if part)
+        return replace(health, note=note, used=health.used and not found.knocked)
 
     return tuple(merged(health) for health in cameras)

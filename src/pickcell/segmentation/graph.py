@@ -117,7 +117,7 @@ def _features(
     )  # fmt: skip
 
 
-DEFAULT_WEIGHTS = np.array([4.3, -1.48, -0.16, -1.78, 1.17, -4.31, 1.35, 0.52, -2.65, -2.76, -0.6])
+DEFAULT_WEIGHTS = np.array([4.43, -1.42, 0.02, -1.93, 1.36, -4.78, 1.67, 0.54, -2.61, -3.04, -0.37])
 """Log-odds of "same item" per feature (logistic regression on labelled captures; see docs/perception.md)."""
 
 
