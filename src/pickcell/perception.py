@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pickcell.blas import limit_blas_threads
 from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer, GeometricCompleter
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
@@ -41,7 +42,8 @@ class PerceptionPipeline:
         robot_spheres: RobotSpheres | None = None,
     ) -> None:
         """``urdf``: the robot's description, for leaving the arm out of the images; ``robot_spheres`` replaces what
-        would be made of it. ``catalogue``: SKU -> product."""
+        would be made of it. ``catalogue``: SKU -> product. Holds numpy's matrix library to one thread from now on."""
+        limit_blas_threads(1)
         self.cell = cell
         self._catalogue = catalogue
         self._fusion = Fusion(cell, fusion)
