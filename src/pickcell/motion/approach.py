@@ -204,7 +204,7 @@ class ApproachPlanner:
         core, cfg = self._core, self._core.config.approach
         lowest = core.lowest_z(q, load)
         if around.target_low_z is not None:
-            lowest = min(lowest, around.target_low_z)
+            lowest = min(lowest, around.target_low_z - cfg.lift_reserve_m)
         rise = max(around.rim_z + cfg.lift_clearance_m - lowest, 0.05)
         line = solver.line(q, UP, rise)
         if not line.complete and line.length_m < rise - cfg.lift_clearance_m + cfg.lift_least_m:

@@ -27,9 +27,9 @@ class ClearanceConfig:
     item_fixed: float = -0.010
     item_seen: float = -0.025
     """In contact: a held item; it starts between its neighbours or ends on others, its spheres overlap with those."""
-    item_lift: float = -0.040
-    """On the lift: a held item from seen obstacles. It slides along neighbours that it touches; what lies on top of it, the
-    hand has already gone through."""
+    item_lift: float = -0.100
+    """On the lift: a held item from seen obstacles, in effect unchecked. It slides along neighbours that it touches; what
+    lies on top of it, the hand has already gone through; and a completed shape may reach into its neighbours'."""
     relax: float = 0.003
     """An arm that starts within a margin may come this much nearer on its way out, not more."""
 
@@ -51,6 +51,8 @@ class ApproachConfig:
     """Height of the lowest point of hand and item above the rim after a lift."""
     lift_least_m: float = 0.004
     """A lift that ends short of that for lack of reach still counts from here."""
+    lift_reserve_m: float = 0.025
+    """A grasp must leave this much more way up than its item needs: the spheres of a held item reach below it."""
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def straight_motion(qs: Array, step_m: float, limits: JointLimits, speeds: Speed
             break
         k = 0.98 / over  # slower by k in time: k, k^2, k^3 of the rates
         rates = _Rates(rates.velocity * k, rates.acceleration * k**2, rates.jerk * k**3)
-    position = curve(x)
+    # between samples on a joint's limit the spline may bulge past it
+    position = np.clip(curve(x), np.minimum(limits.lower, qs[0]), np.maximum(limits.upper, qs[0]))
     position[0], position[-1] = qs[0], qs[-1]
     return Motion(position, velocity, acceleration)
