@@ -85,6 +85,18 @@ def test_the_record_survives_only_with_what_was_built(layout: Layout) -> None:
     assert workspace.built_state(layout) is None
 
 
+def test_packages_that_a_plain_build_copied_are_linked_again(layout: Layout) -> None:
+    state = _state(layout)
+    workspace.mark_built(layout, state)
+    copied = layout.install / "node/lib/python3.11/site-packages/node/__init__.py"
+    copied.parent.mkdir(parents=True)
+    copied.touch()
+    (layout.install / "setup.sh").write_text("")
+    (layout.workspace / "build/node").mkdir()
+    (layout.workspace / "build/node/colcon_command_prefix_setup_py.sh").touch()
+    assert workspace.changed_packages(workspace.built_state(layout), state) == ["node"]
+
+
 def test_a_moved_build_is_removed_and_an_own_one_kept(layout: Layout) -> None:
     layout.install.mkdir()
     line = f"_colcon_prefix_chain_sh_COLCON_CURRENT_PREFIX={layout.install}\n"

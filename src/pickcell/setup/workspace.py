@@ -106,14 +106,24 @@ def current_state(layout: Layout, skipped: list[str], python_tag: str) -> State:
 
 
 def built_state(layout: Layout) -> State | None:
-    """The state of the last complete build, None when there is none (or its outcome was removed)."""
+    """The state of the last complete build, None when there is none (or its outcome was removed).
+
+    Packages that a plain ``colcon build`` copied since then are left out: an edit would not reach them.
+    """
     if not (layout.install / "setup.sh").is_file():
         return None
     try:
         text = json.loads((layout.workspace / "build" / STAMP).read_text())
-        return State(str(text["surroundings"]), dict(text["packages"]))
+        packages = {name: key for name, key in dict(text["packages"]).items() if not _is_copied(layout, name)}
+        return State(str(text["surroundings"]), packages)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _is_copied(layout: Layout, name: str) -> bool:
+    """Whether a Python package was installed by copying instead of linking."""
+    is_python = (layout.workspace / "build" / name / "colcon_command_prefix_setup_py.sh").exists()
+    return is_python and any((layout.install / name / "lib").glob(f"python3*/site-packages/{name}/__init__.py"))
 
 
 def mark_built(layout: Layout, state: State) -> None:
