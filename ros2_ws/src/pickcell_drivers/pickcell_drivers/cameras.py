@@ -90,6 +90,7 @@ class CameraSource:
         self._streams = {camera.name: _Stream(camera) for camera in cameras}
         self._changed = threading.Condition()
         self._asked = time.monotonic()
+        self._waiting = 0  # requests that wait for a frame right now
         self._listening = False
         self.buffer = buffer or TransformBuffer()
         self._listener = TransformListener(node, self.buffer) if buffer is None else None
@@ -121,10 +122,15 @@ class CameraSource:
         for name in wanted:
             if name not in self._streams:
                 raise KeyError(f"no camera '{name}'; there are {list(self._streams)}")
-        self.listen()
         end = time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(lambda: all(self._fresh(n, not_before_s) for n in wanted), timeout_s)
+            self.listen()
+            self._waiting += 1  # frames may take longer than the topics linger: nobody leaves them meanwhile
+            try:
+                self._changed.wait_for(lambda: all(self._fresh(n, not_before_s) for n in wanted), timeout_s)
+            finally:
+                self._waiting -= 1
+                self._asked = time.monotonic()
             pairs = {name: self._streams[name].newest for name in wanted if self._fresh(name, not_before_s)}
             infos = {name: self._streams[name].info for name in wanted}
         frames: dict[str, RgbdFrame] = {}
@@ -171,9 +177,9 @@ class CameraSource:
 
     def _leave_when_idle(self) -> None:
         with self._changed:
-            idle = self._listening and time.monotonic() - self._asked > self.config.linger_s
-        if idle:
-            self.leave()
+            lingered = time.monotonic() - self._asked > self.config.linger_s
+            if self._listening and not self._waiting and lingered:
+                self.leave()
 
     # --- subscriptions -----------------------------------------------------------------------------------------------
 
