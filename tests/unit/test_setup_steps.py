@@ -287,5 +287,6 @@ def test_a_wrong_call_ends_with_code_2_and_says_what_was_wrong(words: tuple[str,
 
 def test_the_script_works_through_a_link_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "cell").symlink_to(ROOT / "cell")
-    result = subprocess.run(["./cell", "env"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # not yet that of the cell, else there is nothing to add
+    result = subprocess.run(["./cell", "env"], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert f"export PICKCELL_ROOT={ROOT}" in result.stdout

@@ -16,6 +16,8 @@ from pickcell.setup.ros_source import RosSource
 from pickcell.setup.warm_up import SKIP, WarmUp, is_warm
 
 WHEELS = RosSource("wheels", "test")
+ENV = {"PATH": os.environ["PATH"]}
+"""Not the tests' own environment, whose paths lead to the real simulator."""
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def _program(layout: Layout, text: str) -> None:
 def test_after_a_good_run_it_is_warm_until_a_kernel_changes(layout: Layout) -> None:
     _program(layout, "print('compiled')")
     assert not is_warm(layout, {})
-    WarmUp(layout, os.environ, WHEELS).finish(Progress(io.StringIO()))
+    WarmUp(layout, ENV, WHEELS).finish(Progress(io.StringIO()))
     assert is_warm(layout, {})
     (layout.root / "src/plain.py").write_text("x = 2\n")
     assert is_warm(layout, {})
@@ -50,14 +52,14 @@ def test_after_a_good_run_it_is_warm_until_a_kernel_changes(layout: Layout) -> N
 def test_a_failure_is_told_and_tried_again_next_time(layout: Layout) -> None:
     _program(layout, "raise SystemExit(3)")
     screen = io.StringIO()
-    WarmUp(layout, os.environ, WHEELS).finish(Progress(screen))
+    WarmUp(layout, ENV, WHEELS).finish(Progress(screen))
     assert "ended with code 3" in screen.getvalue() and "warm-up.log" in screen.getvalue()
     assert not is_warm(layout, {})
 
 
 def test_stopping_ends_the_compilation(layout: Layout) -> None:
     _program(layout, "import time; print('begun', flush=True); time.sleep(60)")
-    warm_up = WarmUp(layout, os.environ, WHEELS)
+    warm_up = WarmUp(layout, ENV, WHEELS)
     log = layout.logs / "setup/warm-up.log"
     end = time.monotonic() + 10
     while "begun" not in log.read_text():
