@@ -37,7 +37,7 @@ class Recovery(str, Enum):
     NEXT_GRASP = "next_grasp"  # take the next ranked grasp
     RETURN_ITEM = "return_item"  # put what is held back into the source tote, then look again
     SKIP_ITEM = "skip_item"  # report the line and go on with the next one
-    WAIT = "wait"  # wait for the cause to go away, then resume
+    WAIT = "wait"  # the pick ends where it is; the next one works once the cause has gone away
     ASK_PERSON = "ask_person"  # stop and raise an alert; `reset` continues
 
 
@@ -136,7 +136,7 @@ CODES: dict[Code, CodeInfo] = {
     ),
     Code.BUSY: CodeInfo(Recovery.WAIT, None, "The cell is busy with another job."),
     Code.CANCELLED: CodeInfo(Recovery.NONE, None, "The job was cancelled."),
-    Code.PAUSED: CodeInfo(Recovery.WAIT, None, "The cell is paused: call `resume`."),
+    Code.PAUSED: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The cell was paused: what was planned is out of date."),
     Code.ESTOP: CodeInfo(Recovery.ASK_PERSON, Stage.OBSERVE, "The emergency stop is pressed."),
     Code.PROTECTIVE_STOP: CodeInfo(Recovery.ASK_PERSON, Stage.OBSERVE, "The arm is in protective stop."),
     Code.NODE_LOST: CodeInfo(Recovery.WAIT, Stage.OBSERVE, "A node that the pick depends on has died or stopped answering."),

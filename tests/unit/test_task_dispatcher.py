@@ -106,3 +106,22 @@ def test_closing_cancels_everything(pick):
     assert pick.started.wait(WAIT_S)
     assert dispatcher.close()
     assert [j.report.code for j in jobs] == [Code.CANCELLED, Code.CANCELLED]
+
+
+def test_the_worker_outlives_a_fault_and_a_bad_listener(pick):
+    def listener(job):
+        raise RuntimeError("listener")
+
+    def run(request, progress):
+        if request.sku == "bad":
+            raise ZeroDivisionError("pick")
+        return PickReport(request.job_id, request.sku)
+
+    dispatcher = Dispatcher(run, listener)
+    dispatcher.start()
+    bad, good = dispatcher.submit("bad"), dispatcher.submit("good")
+    assert bad.done.wait(WAIT_S) and bad.report.code is Code.INTERNAL_ERROR
+    assert dispatcher.state is CellState.NEEDS_PERSON
+    dispatcher.reset()
+    assert good.done.wait(WAIT_S) and good.report.code is Code.OK
+    assert dispatcher.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_cell import FakeCell, Faults
@@ -11,7 +13,7 @@ from pickcell.task.ledger import Ledger, Place
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import read_record
 from pickcell.task.request import PickRequest
-from pickcell.values import Sku, Tool
+from pickcell.values import Sku, Tool, Wrench
 
 MASSES = {"box-1": 0.2, "can-2": 0.3}
 
@@ -256,3 +258,76 @@ def test_a_software_fault_becomes_an_outcome_and_stops_the_arm(ledger):
     cell.plan_approach = lambda scene, ranked: 1 / 0  # type: ignore[method-assign]
     _, report = run(ledger, cell)
     assert report.code is Code.INTERNAL_ERROR and "ZeroDivisionError" in report.text and cell.stopped == 1
+
+
+@pytest.mark.parametrize("code", [Code.NO_PATH, Code.MOTION_ABORTED])
+def test_a_failure_after_the_release_never_picks_a_second_piece(tmp_path, code):
+    ledger = Ledger(tmp_path / "two.sqlite")
+    ledger.set_manifest({"box-1": 2}).unwrap()
+    cell = cell_with(home=lambda n: code if n > 1 else None)
+    cell.source.append("box-1")
+    _, report = run(ledger, cell)
+    assert report.code is Code.PLACE_UNVERIFIED and cell.destination == ["box-1"] and report.attempts == 1
+    assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1} and report.needs_person
+
+
+def test_every_attempt_begins_with_an_empty_hand(ledger):
+    cell = cell_with(extra_kg=0.5, place=lambda n: None)
+    carried: list[bool] = []
+    observe = cell.observe
+    cell.observe = lambda manifest, after: (carried.append(cell.in_hand is not None), observe(manifest, after))[1]  # type: ignore
+    run(ledger, cell)
+    assert len(carried) > 1 and not any(carried)
+    assert ledger.counts(Place.HAND) == {}
+
+
+def test_the_last_piece_in_the_hand_can_be_asked_for_again(ledger):
+    def interrupt(n, cell):
+        if cell.in_hand and cell.calls.get("place_destination"):
+            cell.stop_reason = Outcome.failure(Code.CANCELLED)
+
+    cell = cell_with(during_execute=interrupt)
+    task, _ = run(ledger, cell)
+    cell.stop_reason, cell.faults.during_execute = Outcome.success(None), lambda n, cell: None
+    assert task.run(PickRequest("job-2", "box-1")).code is Code.OK
+    assert cell.destination == ["box-1"] and ledger.counts(Place.DESTINATION) == {"box-1": 1}
+
+
+def test_another_piece_is_not_taken_for_the_one_that_fell(tmp_path):
+    ledger = Ledger(tmp_path / "two.sqlite")
+    ledger.set_manifest({"box-1": 2}).unwrap()
+
+    def vanish_once(n, cell):
+        if cell.in_hand and cell.calls.get("place_destination") and not cell.lost:
+            cell.lost.append(cell.in_hand)
+            cell.in_hand, cell.target = None, None
+
+    cell = cell_with(during_execute=vanish_once)
+    cell.source.append("box-1")
+    _, report = run(ledger, cell)
+    assert report.code is Code.OK and report.needs_person
+    assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1} and ledger.counts(Place.SOURCE).get("box-1", 0) == 0
+
+
+def test_a_deadline_ends_the_attempts_with_an_empty_hand(ledger):
+    def late(n, cell):
+        if cell.in_hand and not cell.late:
+            cell.late, cell.stop_reason = True, Outcome.failure(Code.TIMEOUT)
+        elif cell.late:
+            cell.stop_reason = Outcome.success(None)
+
+    cell = cell_with(during_execute=late)
+    cell.late = False
+    _, report = run(ledger, cell)
+    assert (report.code, report.attempts) == (Code.TIMEOUT, 1) and cell.in_hand is None
+    assert ledger.counts(Place.SOURCE)["box-1"] == 1
+
+
+def test_a_wrist_that_delivers_no_numbers_stops_the_arm(ledger):
+    cell = cell_with()
+    reading = cell._reading
+    broken = Wrench(0.0, np.full(3, np.nan), np.zeros(3))
+    cell._reading = lambda: replace(reading(), wrench=broken)  # type: ignore[method-assign]
+    _, report = run(ledger, cell)
+    assert not report.placed and cell.destination == []
+    assert Code.UNEXPECTED_CONTACT in [s.code for s in report.stages]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
 from pickcell.task.held import Held
@@ -28,9 +28,12 @@ from pickcell.values import (
 if TYPE_CHECKING:
     from pickcell.task.pick import PickTask
 
+TARGETS_TRIED = 3
+"""Instances that may be the wanted item are tried in turn, up to so many."""
+
 
 class Attempt:
-    """State of one attempt. ``fallen``: ledger id of an item that left the hand on the way and may lie in the tote."""
+    """State of one attempt."""
 
     def __init__(
         self,
@@ -39,8 +42,8 @@ class Attempt:
         stages: StageRunner,
         pictures: PickPictures,
         failed: list[GraspCandidate],
-        fallen: int | None,
     ) -> None:
+        """``failed``: grasps of earlier attempts that are not to be tried again; this attempt adds its own."""
         self.task = task
         self.config = task.config
         self.ports = task.ports
@@ -48,13 +51,14 @@ class Attempt:
         self.stages = stages
         self.pictures = pictures
         self.failed = failed
-        self.fallen = fallen
         self.item_id: int | None = None
+        self.released = False
+        """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
         self.tare: Wrench | None = None
         self.width_at_grasp_m = 0.0
 
     def run(self) -> Outcome[None]:
-        """Observe to record. After a failure the hand is empty and at home again, or holds still for a person."""
+        """Observe to record. After a failure the arm stands, and the hand may still hold something."""
         seen = self._observe()
         if not seen.ok:
             return seen.failed_as()
@@ -66,19 +70,21 @@ class Attempt:
         outcome = self._take(scene, plan)
         if not outcome.ok:
             self.failed.append(plan.candidate)
-            return self._recover(scene, outcome)
+            self.pictures.scene("at failure", scene)
+            return outcome.failed_as()
         held = outcome.unwrap()
         placed = self._deliver(scene, held)
-        if not placed.ok:
-            return self._recover(scene, placed)
-        return self._confirm(scene, held, placed.unwrap())
+        if not placed.ok and not self.released:
+            self.pictures.scene("at failure", scene)
+            return placed.failed_as()
+        return self._confirm(scene, held, placed)
 
     # -- look and choose -----------------------------------------------------------------------------------------
 
     def _manifest(self) -> dict[str, int]:
         """What the source tote should hold, an item that fell from the hand included."""
         counts = self.task.ledger.counts(Place.SOURCE)
-        if self.fallen is not None:
+        if self.task.fallen is not None:
             counts[self.request.sku] = counts.get(self.request.sku, 0) + 1
         return counts
 
@@ -93,7 +99,7 @@ class Attempt:
 
     def _observe(self) -> Outcome[Scene]:
         with self.stages.stage(Stage.OBSERVE, "Looking into the totes") as record:
-            interrupted = self.ports.interrupted()
+            interrupted = self.stages.interrupted()
             if not interrupted.ok:
                 record.code, record.text = interrupted.code, interrupted.text
                 return interrupted.failed_as()
@@ -104,20 +110,19 @@ class Attempt:
             record.code, record.text = seen.code, seen.text
             return seen
 
-    def _target(self, scene: Scene) -> Outcome[Instance]:
-        """The instance that is most probably the wanted SKU, the freer one when two are alike."""
-
-        def probability(instance: Instance) -> float:
-            return dict(instance.identity.ranking).get(self.request.sku, 0.0)
-
-        likely = [i for i in scene.instances if probability(i) >= self.config.min_identity]
+    def _targets(self, scene: Scene) -> Outcome[list[Instance]]:
+        """The instances that may be the wanted SKU: most probable first, of two alike the freer one."""
+        likely = [i for i in scene.instances if self._probability(i) >= self.config.min_identity]
         if not likely:
-            best = max((probability(i) for i in scene.instances), default=0.0)
+            best = max((self._probability(i) for i in scene.instances), default=0.0)
             return Outcome.failure(
                 Code.ITEM_NOT_FOUND,
                 f"SKU '{self.request.sku}': the best of {len(scene.instances)} instances matches with {best:.0%}.",
             )
-        return Outcome.success(max(likely, key=lambda i: probability(i) * (0.5 + 0.5 * i.exposure)))
+        return Outcome.success(sorted(likely, key=lambda i: -self._probability(i) * (0.5 + 0.5 * i.exposure)))
+
+    def _probability(self, instance: Instance) -> float:
+        return dict(instance.identity.ranking).get(self.request.sku, 0.0)
 
     def _choose(self, scene: Scene) -> Outcome[ApproachPlan]:
         with self.stages.stage(Stage.CHOOSE, f"Choosing a grasp for {self.request.sku}") as record:
@@ -126,42 +131,46 @@ class Attempt:
             return outcome
 
     def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
-        target = self._target(scene)
-        if not target.ok:
-            self.task.scene_is_fresh = False
-            self.pictures.scene("before", scene)
-            return target.failed_as()
+        """The first of the likely instances that can be taken; the failure is the likeliest one's."""
+        targets = self._targets(scene)
+        first: Outcome[ApproachPlan] | None = None if targets.ok else targets.failed_as()
+        for target in (targets.value or [])[:TARGETS_TRIED]:
+            planned = self._plan_for(scene, target)
+            if planned.ok:
+                return planned
+            first = first or planned
+        assert first is not None, "a success names at least one target"
+        self.task.scene_is_fresh = False
+        self.pictures.scene("before", scene)
+        return first
+
+    def _plan_for(self, scene: Scene, target: Instance) -> Outcome[ApproachPlan]:
         with self.stages.computing():
-            decision = self.ports.grasp.select(scene, target.unwrap().id, self.request.sku)
-        if not decision.ok:
-            self.task.scene_is_fresh = False
-            self.pictures.scene("before", scene)
-            return decision.failed_as()
-        ranked = tuple(
-            c for c in decision.unwrap().ranked if not any(same_place(c, f, self.config.same_grasp_m) for f in self.failed)
-        )
+            selected = self.ports.grasp.select(scene, target.id, self.request.sku)
+        if not selected.ok:
+            return selected.failed_as()
+        decision = selected.unwrap()
+        near_m = self.config.same_grasp_m
+        ranked = tuple(c for c in decision.ranked if not any(same_place(c, f, near_m) for f in self.failed))
         if not ranked:
             return Outcome.failure(Code.NO_GRASP_FOUND, "All that is left has been tried.")
         with self.stages.computing():
             planned = self.ports.motion.plan_approach(scene, ranked)
-        if planned.ok:
-            self._explain(target.unwrap(), decision.unwrap(), planned.unwrap())
-            shown = (planned.unwrap().candidate, *(c for c in ranked if c is not planned.unwrap().candidate))
-            self.pictures.decision(scene, decision.unwrap(), shown, 0)
-        else:
+        if not planned.ok:
             self.failed.extend(ranked)
-            self.task.scene_is_fresh = False
-            self.pictures.scene("before", scene)
+            return planned
+        plan = planned.unwrap()
+        self._explain(target, decision, plan)
+        shown = (plan.candidate, *(c for c in ranked if c is not plan.candidate))
+        self.pictures.decision(scene, decision, shown, 0)
         return planned
 
     def _explain(self, target: Instance, decision: GraspDecision, plan: ApproachPlan) -> None:
         report = self.stages.report
         report.tool = plan.candidate.tool.value
         skipped = f" {len(plan.tried)} better-ranked grasps could not be reached." if plan.tried else ""
-        probability = dict(target.identity.ranking).get(self.request.sku, 0.0)
-        report.explanation = (
-            f"Instance {target.id} is {self.request.sku} with {probability:.0%}. {decision.explanation}{skipped}"
-        )
+        certainty = f"Instance {target.id} is {self.request.sku} with {self._probability(target):.0%}."
+        report.explanation = f"{certainty} {decision.explanation}{skipped}"
 
     # -- take ----------------------------------------------------------------------------------------------------
 
@@ -242,9 +251,11 @@ class Attempt:
             self.ports.clock.sleep_s(0.02)
 
     def _lift(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
-        if self.fallen is not None:  # this is the item that fell before: it was found again in the tote
-            self.task.book(self.fallen, Place.SOURCE, self.request.job_id, "found again in the tote")
-            self.fallen = None
+        fallen = self.task.fallen
+        if fallen is not None and self.task.ledger.counts(Place.SOURCE).get(self.request.sku, 0) == 0:
+            # no other piece can be in the tote: this is the one that fell before
+            self.task.book(fallen, Place.SOURCE, self.stages.report, "found again in the tote")
+            self.task.fallen = None
         taken = self.task.ledger.take(self.request.sku, self.request.job_id)
         if not taken.ok:
             return taken.failed_as()
@@ -292,62 +303,48 @@ class Attempt:
             if not outcome.ok:
                 return outcome
         with self.stages.stage(Stage.PLACE, "Setting it down") as record:
-            released = self._set_down(held, outcome.unwrap())
+            released = self._set_down(held)
             record.code, record.text = released.code, released.text
         return outcome if released.ok else released.failed_as()
 
-    def _set_down(self, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+    def _set_down(self, held: HeldItem) -> Outcome[None]:
         assert self.item_id is not None, "the item is booked before it is lifted"
         booked = self.task.ledger.move(self.item_id, Place.DESTINATION, self.request.job_id)
         if not booked.ok:
             return booked.failed_as()
         released = self.stages.release(held)
         if not released.ok:
-            self.task.book(self.item_id, Place.HAND, self.request.job_id, "the hand did not open")
+            self.task.book(self.item_id, Place.HAND, self.stages.report, "the hand did not open")
             return released
         self.task.held = None
-        return self.stages.leave(plan)
+        self.released = True
+        return self.stages.leave()
 
-    def _confirm(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+    def _confirm(self, scene: Scene, held: HeldItem, placed: Outcome[PlacePlan]) -> Outcome[None]:
         """The item has left the hand; see that it lies where it was put. The look serves the next pick as well."""
         with self.stages.stage(Stage.VERIFY_PLACE, "Checking the destination") as record:
-            home = self.stages.go_home(0.0)
-            self.task.at_home = home.ok
-            outcome = self._confirm_seen(scene, held, plan) if home.ok else home
+            left = placed.failed_as() if not placed.ok else self.stages.go_home(0.0)
+            self.task.at_home = left.ok
+            outcome = self._confirm_seen(scene, held) if left.ok else self._unconfirmed(left)
             record.code, record.text = outcome.code, outcome.text
         assert self.item_id is not None, "the item is booked before it is lifted"
         self.stages.report.placed = outcome.ok
         if outcome.code is Code.PLACE_UNVERIFIED:
-            self.task.book(self.item_id, Place.NEEDS_PERSON, self.request.job_id, outcome.text)
+            self.task.book(self.item_id, Place.NEEDS_PERSON, self.stages.report, outcome.text)
         with self.stages.stage(Stage.RECORD, "Writing the report"):
             if self.task.last_scene is not None:
                 self.pictures.scene("after", self.task.last_scene)
         return outcome
 
-    def _confirm_seen(self, scene: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+    def _confirm_seen(self, scene: Scene, held: HeldItem) -> Outcome[None]:
         seen = self._look()
-        return seen.failed_as() if seen.value is None else check_placed(scene, seen.value, held, plan)
+        if seen.value is None:
+            return self._unconfirmed(seen.failed_as())
+        return check_placed(scene, seen.value, held, "destination")
 
-    # -- when it goes wrong ----------------------------------------------------------------------------------------
-
-    def _recover(self, scene: Scene, outcome: Outcome[Any]) -> Outcome[None]:
-        """After a failed take or delivery: back to an empty hand at home where that is safe, with the ledger right."""
-        failure: Outcome[None] = outcome.failed_as()
-        self.pictures.scene("at failure", scene)
-        full = failure.code is Code.PLACE_BLOCKED  # then the item goes back before a person is asked for another tote
-        if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE) and not full:
-            # Nothing moves any more: what is held stays held, and the next pick clears the hand first.
+    @staticmethod
+    def _unconfirmed(failure: Outcome[None]) -> Outcome[None]:
+        """What the failure of a step after the release means: the cell's own stops stay what they are."""
+        if failure.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE):
             return failure
-        if self.task.held is not None:
-            item_id = self.task.held.item_id
-            put_back = self.task.put_back(self.stages, scene, failure.text)
-            if not put_back.ok:
-                return put_back.failed_as()
-            if not put_back.unwrap():  # it fell on the way: look for it in the tote
-                self.fallen = item_id
-        emptied = self.stages.empty_hand()
-        if not emptied.ok:
-            return emptied
-        home = self.stages.go_home(self.config.retreat_m)
-        self.task.at_home = home.ok
-        return failure if home.ok else home
+        return Outcome.failure(Code.PLACE_UNVERIFIED, failure.text)

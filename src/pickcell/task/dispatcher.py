@@ -171,7 +171,7 @@ class Dispatcher:
         job.report = PickReport(request.job_id, request.sku, request.order_id, request.line, outcome.code, outcome.text)
         job.state = JobState.DONE
         job.done.set()
-        self._changed(job)
+        self._tell(job)
 
     def _work(self) -> None:
         while True:
@@ -185,16 +185,31 @@ class Dispatcher:
                 self._current = job
             try:
                 self._run(job)
-            finally:
-                self._current = None
-                job.state = JobState.DONE
-                job.done.set()
-                self._changed(job)
+            except Exception as error:  # the worker must outlive everything: without it the cell takes jobs and never runs
+                log.exception("job %s", job.request.job_id)
+                self._failed(job, error)
+            self._current = None
+            job.state = JobState.DONE
+            job.done.set()
+            self._tell(job)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        request = job.request
+        outcome: Outcome[None] = Outcome.failure(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        job.report = PickReport(request.job_id, request.sku, request.order_id, request.line, outcome.code, outcome.text)
+        self._alert = job.report
+
+    def _tell(self, job: Job) -> None:
+        """Tell the listener; its faults are its own."""
+        try:
+            self._changed(job)
+        except Exception:
+            log.exception("the listener failed on job %s", job.request.job_id)
 
     def _run(self, job: Job) -> None:
         def progress(step: Progress) -> None:
             job.progress = step
-            self._changed(job)
+            self._tell(job)
 
         report = self._run_pick(job.request, progress)
         job.report = report

@@ -76,7 +76,9 @@ def measured_mass_kg(after: Wrench, tare: Wrench) -> float:
 
 
 def judge_weight(mass_kg: float, expected_kg: float, config: HoldConfig) -> Outcome[float]:
-    """Compare the lifted mass with the catalogue's: MISSED, DOUBLE_PICK or ITEM_MISMATCH when it does not fit."""
+    """Compare the lifted mass with the catalogue's: DOUBLE_PICK or ITEM_MISMATCH when it does not fit, or is no number."""
+    if not np.isfinite(mass_kg):
+        return Outcome.failure(Code.ITEM_MISMATCH, "The wrist sensor delivers no weight.")
     tolerance = max(config.weight_tolerance_kg, config.weight_tolerance_share * expected_kg)
     said = f"Lifted {mass_kg * 1e3:.0f} g, the catalogue says {expected_kg * 1e3:.0f} g."
     if mass_kg > expected_kg + tolerance:

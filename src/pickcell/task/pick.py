@@ -22,9 +22,11 @@ from pickcell.task.pictures import PickPictures
 from pickcell.task.record import PickReport, write_record
 from pickcell.task.request import PickRequest
 from pickcell.task.stages import Progress, StageRunner
-from pickcell.values import GraspCandidate, Scene
+from pickcell.values import GraspCandidate, RobotReading, Scene
 
 log = logging.getLogger(__name__)
+
+RETRIED = (Recovery.OBSERVE_AGAIN, Recovery.NEXT_GRASP, Recovery.RETURN_ITEM)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class PickTask:
         self.scene_is_fresh = False
         """Nothing has moved since ``last_scene`` was seen."""
         self.at_home = False
+        self.fallen: int | None = None
+        """Ledger id of an item of the running pick that left the hand on the way and may lie in the tote."""
 
     def run(self, request: PickRequest, progress: Callable[[Progress], None] = lambda p: None) -> PickReport:
         """Pick one item. Never raises for what can go wrong in a cell: the report's code and text say how it ended."""
@@ -95,54 +99,70 @@ class PickTask:
         return report
 
     def _run_checked(self, request: PickRequest, stages: StageRunner, pictures: PickPictures) -> Outcome[None]:
-        accepted = self._accept(request)
-        if not accepted.ok:
-            return accepted
-        ready = self._clear_hand(stages)
+        known = self._known(request)
+        if not known.ok:
+            return known
+        ready = self._clear_hand(stages, "put back by the next pick")
         if not ready.ok:
             return ready
+        accepted = self._in_manifest(request)
+        if not accepted.ok:
+            return accepted
+        self.fallen = None
         failed: list[GraspCandidate] = []
-        fallen: int | None = None
         outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
         for number in range(1, self.config.max_attempts + 1):
             stages.report.attempts = number
-            attempt = Attempt(self, request, stages, pictures, failed, fallen)
+            attempt = Attempt(self, request, stages, pictures, failed)
             outcome = attempt.run()
-            fallen = attempt.fallen
-            if outcome.ok:
+            if outcome.ok or attempt.released:  # what has been let go over there must not be picked once more
                 return outcome
             log.info("pick %s attempt %d: %s", request.job_id, number, outcome.text)
-            if outcome.info.recovery not in (Recovery.OBSERVE_AGAIN, Recovery.NEXT_GRASP, Recovery.RETURN_ITEM):
+            if self._must_stand_still(outcome):
+                return outcome
+            cleared = self._clear_hand(stages, outcome.text)
+            if not cleared.ok:
+                return cleared
+            if outcome.info.recovery not in RETRIED or stages.deadline_passed:
                 break
-        if fallen is not None:
+        if self.fallen is not None:
             return Outcome.failure(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
 
-    def _accept(self, request: PickRequest) -> Outcome[None]:
-        """Refuse what can be refused without moving."""
+    @staticmethod
+    def _must_stand_still(outcome: Outcome[None]) -> bool:
+        """After some failures nothing may move any more: what is held stays held, and the next pick clears the hand."""
+        if outcome.code is Code.PLACE_BLOCKED:
+            return False  # the item goes back before a person is asked for another tote
+        return outcome.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE)
+
+    def _known(self, request: PickRequest) -> Outcome[None]:
+        """Refuse what the catalogue alone can refuse."""
         sku = self.catalogue.find(request.sku)
         if not sku.ok:
             return sku.failed_as()
-        mass_kg = sku.unwrap().mass_kg
-        if mass_kg > self.config.hand.payload_max_kg:
-            limit = self.config.hand.payload_max_kg
-            return Outcome.failure(
-                Code.ITEM_TOO_HEAVY, f"SKU '{request.sku}' has {mass_kg:.2f} kg, the limit is {limit} kg."
-            )
+        mass_kg, limit_kg = sku.unwrap().mass_kg, self.config.hand.payload_max_kg
+        if mass_kg > limit_kg:
+            said = f"SKU '{request.sku}' has {mass_kg:.2f} kg, the limit is {limit_kg} kg."
+            return Outcome.failure(Code.ITEM_TOO_HEAVY, said)
+        return Outcome.success(None)
+
+    def _in_manifest(self, request: PickRequest) -> Outcome[None]:
+        """Refuse what the source tote does not hold, or a ledger that cannot be written."""
         if self.ledger.counts(Place.SOURCE).get(request.sku, 0) < 1:
             return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, f"SKU '{request.sku}': none left in the source tote.")
         booked = self.ledger.record_job(request.job_id, request.sku, "running")
         return Outcome.success(None) if booked.ok else booked.failed_as()
 
-    def _clear_hand(self, stages: StageRunner) -> Outcome[None]:
-        """Begin with an empty hand at home, also after a pick that was broken off somewhere."""
+    def _clear_hand(self, stages: StageRunner, note: str) -> Outcome[None]:
+        """An empty hand at home, whatever came before; ``note`` goes into the ledger with an item that is put back."""
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()
         if self.held is not None:
-            cleared = self.put_back(stages, self.last_scene, "put back by the next pick")
+            cleared = self._put_back(stages, reading.unwrap(), note)
             if not cleared.ok:
-                return cleared.failed_as()
+                return cleared
         if self.at_home:
             return Outcome.success(None)
         self.scene_is_fresh = False
@@ -153,33 +173,35 @@ class PickTask:
         self.at_home = home.ok
         return home
 
-    def put_back(self, stages: StageRunner, scene: Scene | None, note: str) -> Outcome[bool]:
-        """Empty the hand of what it holds, back into the source tote. The value tells whether it was still there."""
+    def _put_back(self, stages: StageRunner, reading: RobotReading, note: str) -> Outcome[None]:
+        """Empty the hand of what it holds, back into the source tote; what it lost on the way becomes ``fallen``."""
         assert self.held is not None, "only called with something in hand"
-        held = self.held
-        reading = self.ports.sensors.reading()
-        if not reading.ok:
-            return reading.failed_as()
-        still_there = holding(reading.unwrap(), held.item.tool, self.config.hold).ok
-        if not still_there:
-            self.book(held.item_id, Place.NEEDS_PERSON, stages.report.job_id, f"left the hand unseen: {note}")
-        else:
-            if not held.lifted:
-                returned = stages.release(held.item)
-            elif scene is not None:
-                returned = stages.return_item(scene, held.item)
-            else:
-                returned = Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
-            if returned.code in (Code.NO_PATH, Code.UNREACHABLE):  # nothing else will change that: a person must
-                return Outcome.failure(Code.PLACE_BLOCKED, f"It cannot be put back: {returned.text}")
-            if not returned.ok:
-                return returned.failed_as()
-            self.book(held.item_id, Place.SOURCE, stages.report.job_id, note)
+        held, report = self.held, stages.report
+        if not holding(reading, held.item.tool, self.config.hold).ok:
+            self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}")
+            self.held, self.fallen = None, held.item_id
+            return Outcome.success(None)
+        if held.lifted:
+            if self.last_scene is None:
+                return Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
+            carried = stages.carry_back(self.last_scene, held.item)
+            if carried.code in (Code.NO_PATH, Code.UNREACHABLE):  # nothing else will change that: a person must
+                return Outcome.failure(Code.PLACE_BLOCKED, f"It cannot be put back: {carried.text}")
+            if not carried.ok:
+                return carried
+        released = stages.release(held.item)
+        if not released.ok:
+            return released
+        self.book(held.item_id, Place.SOURCE, report, note)
         self.held = None
-        return Outcome.success(still_there)
+        return Outcome.success(None)
 
-    def book(self, item_id: int, place: Place, job_id: str, note: str) -> None:
+    def book(self, item_id: int, place: Place, report: PickReport, note: str) -> None:
         """Book a move that has already happened: a failure is logged and kept, never undone."""
-        booked = self.ledger.move(item_id, place, job_id, note)
+        booked = self.ledger.move(item_id, place, report.job_id, note)
         if not booked.ok:
             log.error("item %d is now %s but the ledger does not know: %s", item_id, place.value, booked.text)
+        if place is Place.NEEDS_PERSON:
+            report.needs_person = f"Item {item_id} ({report.sku}): {note}"
+        elif report.needs_person.startswith(f"Item {item_id} "):
+            report.needs_person = ""

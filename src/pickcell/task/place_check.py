@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pickcell.outcome import Code, Outcome
-from pickcell.values import HeldItem, PlacePlan, Scene
+from pickcell.values import HeldItem, Scene
 
 THIN_M = 0.015
 """Flatter items barely change a height map: for those the empty hand is the only evidence."""
@@ -26,12 +26,12 @@ def risen_area_m2(before: Scene, after: Scene, tote: str) -> float | None:
     return float(np.count_nonzero((b.height_m - a.height_m > RISE_M) & both)) * b.resolution_m**2
 
 
-def check_placed(before: Scene, after: Scene, held: HeldItem, plan: PlacePlan) -> Outcome[None]:
+def check_placed(before: Scene, after: Scene, held: HeldItem, tote: str) -> Outcome[None]:
     """PLACE_UNVERIFIED when an item thick enough to be seen has not raised the destination's surface."""
     extents = held.shape.extents_m
     if extents[2] < THIN_M:
         return Outcome.success(None, "It left the hand; too flat to be seen by its height.")
-    area = risen_area_m2(before, after, plan.tote)
+    area = risen_area_m2(before, after, tote)
     if area is None:
         return Outcome.success(None, "It left the hand; the destination was not seen.")
     needed = SHARE * float(extents[1] * extents[2])

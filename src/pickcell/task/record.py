@@ -46,6 +46,8 @@ class PickReport:
     """Why this item, tool and grasp."""
     placed: bool = False
     """True when the wanted item was released in the destination tote and seen to be gone from the hand."""
+    needs_person: str = ""
+    """What a person must look at, although the cell may go on: an item whose place is not known."""
     mass_kg: float | None = None
     """Measured at the wrist."""
     stages: list[StageRecord] = field(default_factory=list)

@@ -50,10 +50,11 @@ class StageRunner:
         self.report = report
         self._progress = progress
         self._current: StageRecord | None = None
+        self.deadline_passed = False
 
     @contextmanager
     def stage(self, stage: Stage, text: str) -> Iterator[StageRecord]:
-        """Announce and time a stage; the body stores its outcome with :meth:`close`."""
+        """Announce and time a stage; the body stores its outcome in the record."""
         attempt = max(1, self.report.attempts)
         record = StageRecord(stage, attempt, self.ports.clock.now_s())
         order = list(Stage)
@@ -61,6 +62,9 @@ class StageRunner:
         self._current = record
         try:
             yield record
+        except Exception as error:
+            record.code, record.text = Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+            raise
         finally:
             record.duration_s = self.ports.clock.now_s() - record.start_s
             self.report.stages.append(record)
@@ -76,6 +80,12 @@ class StageRunner:
             if self._current is not None:
                 self._current.compute_s += time.perf_counter() - start
 
+    def interrupted(self) -> Outcome[None]:
+        """Whether the pick must not go on, as the cell's ports say it; remembers when the reason is its deadline."""
+        verdict = self.ports.interrupted()
+        self.deadline_passed = self.deadline_passed or verdict.code is Code.TIMEOUT
+        return verdict
+
     # -- motions -------------------------------------------------------------------------------------------------
 
     def move(self, trajectory: JointTrajectory, watch: Watch | None = None) -> Outcome[None]:
@@ -83,7 +93,7 @@ class StageRunner:
         stopped: list[Outcome[None]] = []
 
         def stop_when(reading: RobotReading) -> str | None:
-            interrupted = self.ports.interrupted()
+            interrupted = self.interrupted()
             verdict = interrupted if not interrupted.ok or watch is None else watch(reading)
             if verdict.ok:
                 return None
@@ -113,7 +123,7 @@ class StageRunner:
 
         def watch(reading: RobotReading) -> Outcome[None]:
             force = force_change_n(reading.wrench, tare)
-            if force > config.collision_force_n:
+            if not force <= config.collision_force_n:  # also when the sensor delivers no number
                 return Outcome.failure(Code.UNEXPECTED_CONTACT, f"{force:.0f} N.")
             return Outcome.success(None)
 
@@ -163,7 +173,7 @@ class StageRunner:
 
         def lower_watch(reading: RobotReading) -> Outcome[None]:
             nonlocal touched
-            touched = force_change_n(reading.wrench, tare) > self.touchdown_force_n
+            touched = not force_change_n(reading.wrench, tare) <= self.touchdown_force_n
             if touched:
                 return Outcome.failure(Code.UNEXPECTED_CONTACT, "Touched down.")
             return watch(reading) if watch else Outcome.success(None)
@@ -171,8 +181,8 @@ class StageRunner:
         lowered = self.move(plan.lower, lower_watch)
         return Outcome.success(None) if touched else lowered
 
-    def return_item(self, scene: Scene, held: HeldItem) -> Outcome[None]:
-        """Put what is held back into the source tote as it was last seen, and leave."""
+    def carry_back(self, scene: Scene, held: HeldItem) -> Outcome[None]:
+        """Lift what is held and lower it into the source tote as it was last seen, without letting go."""
         with self.computing():
             up = self.ports.motion.plan_lift(scene, held)
         if up.ok:
@@ -180,16 +190,13 @@ class StageRunner:
             if not lifted.ok:
                 return lifted
         placed = self.place(scene, held, "source")
-        if not placed.ok:
-            return placed.failed_as()
-        released = self.release(held)
-        return self.leave(placed.unwrap()) if released.ok else released
+        return Outcome.success(None) if placed.ok else placed.failed_as()
 
-    def leave(self, plan: PlacePlan) -> Outcome[None]:
-        """Up and out after letting go, from where the hand really stands: lowering may have touched down early."""
+    def leave(self) -> Outcome[None]:
+        """Up and out of a tote, from where the hand really stands: lowering may have touched down early."""
         with self.computing():
             up = self.ports.motion.plan_retreat(LEAVE_M)
-        return self.move(up.unwrap() if up.ok else plan.retreat)
+        return self.move(up.unwrap()) if up.ok else up.failed_as()
 
     def release(self, held: HeldItem) -> Outcome[None]:
         """Let go of what is held."""
