@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,23 @@ class JointState:
         if missing:
             raise KeyError(f"joints {missing} are not in the joint state; it has {list(self.names)}")
         return self.positions[[index[name] for name in names]]
+
+    @staticmethod
+    def merged(parts: Iterable[JointState]) -> JointState:
+        """Several drivers' joints as one state, stamped as the oldest part; a joint reported twice comes from the newer.
+
+        Raises ValueError when there are no parts.
+        """
+        order = sorted(parts, key=lambda part: part.stamp_s)
+        if not order:
+            raise ValueError("JointState.merged needs at least one part")
+        if len(order) == 1:
+            return order[0]
+        values: dict[str, tuple[float, float, float]] = {}
+        for part in order:
+            values.update(zip(part.names, zip(part.positions, part.velocities, part.efforts)))
+        table = np.array(list(values.values()), dtype=float).reshape(-1, 3)
+        return JointState(order[0].stamp_s, tuple(values), table[:, 0], table[:, 1], table[:, 2])
 
 
 @dataclass(frozen=True)

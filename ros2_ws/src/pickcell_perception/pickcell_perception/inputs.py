@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 
-import numpy as np
 from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds
 from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
 from pickcell_interfaces.msg import CameraRate
@@ -80,12 +79,7 @@ class JointWatch:
             while not self._parts or min(part.stamp_s for part in self._parts.values()) < not_before_s - 1e-6:
                 if not self._changed.wait(max(0.0, end - time.monotonic())) and time.monotonic() >= end:
                     return None
-            parts = sorted(self._parts.values(), key=lambda part: part.stamp_s)
-        merged: dict[str, tuple[float, float, float]] = {}
-        for part in parts:
-            merged.update(zip(part.names, zip(part.positions, part.velocities, part.efforts)))
-        table = np.array(list(merged.values()), dtype=float)
-        return JointState(parts[0].stamp_s, tuple(merged), table[:, 0], table[:, 1], table[:, 2])
+            return JointState.merged(self._parts.values())
 
 
 class SceneInputs:
