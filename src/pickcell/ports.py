@@ -76,7 +76,10 @@ class HandPort(Protocol):
         """Move the jaw to ``width_m`` with at most ``force_n``; ends when there, or stalled on something."""
 
     def set_vacuum(self, on: bool) -> Outcome[None]:
-        """Switch the vacuum; the cup's slide extends with it and retracts after it."""
+        """Switch the vacuum; the cup's slide extends with it and retracts after it.
+
+        Off returns when the line is vented (vacuum below 2 kPa, or half a second of cell time has passed), so that the next
+        motion does not tear at the item."""
 
 
 class SensorPort(Protocol):

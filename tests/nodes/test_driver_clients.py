@@ -10,14 +10,20 @@ import threading
 import time
 
 import numpy as np
+from geometry_msgs.msg import WrenchStamped
 from pickcell_conversions.drivers import camera_info_to_msg, color_to_msg, depth_to_msg
 from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
+from pickcell_drivers.hand import VACUUM_SERVICE, RosHand
+from pickcell_drivers.readings import RobotReadings
 from pickcell_drivers.transforms import TransformBuffer
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_processes import CELL_FILE, free_domain, spinning_node, wait_until
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, FluidPressure, Image, JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
 
 from pickcell.cell import load_cell
+from pickcell.outcome import Code
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(60)]
 
@@ -72,3 +78,74 @@ def test_the_cameras_are_not_left_in_the_middle_of_a_wait(node):
     assert listeners_when_published == [1]
     assert set(frames) == {config.name} and gaps == ()
     wait_until(lambda: camera.listeners == 0, 5.0, "the topics are left when nobody waits any more")
+
+
+class FakeSensors:
+    """Publishes the robot's readings at 100 Hz; a line without pump fills with a time constant of ``fill_s``."""
+
+    AMBIENT_PA = 98_000.0
+
+    def __init__(self, node) -> None:
+        self._node = node
+        self.vacuum_pa, self.fill_s, self.force_n, self.first_joint = 0.0, 0.1, 5.0, 0.0
+        self.on = False
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._stops = [node.create_publisher(Bool, topic, latched) for topic in ("/estop", "/protective_stop")]
+        for publisher in self._stops:
+            publisher.publish(Bool(data=False))
+        self._joints = node.create_publisher(JointState, "/joint_states", 10)
+        self._wrench = node.create_publisher(WrenchStamped, "/wrist_wrench", 10)
+        self._pressure = node.create_publisher(FluidPressure, "/vacuum/pressure", 10)
+        node.create_service(SetBool, VACUUM_SERVICE, self._switch)
+        node.create_timer(0.01, self.publish)
+
+    def _switch(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.on = request.data
+        response.success = True
+        return response
+
+    def publish(self) -> None:
+        self.vacuum_pa = 60_000.0 if self.on else self.vacuum_pa * (1.0 - 0.01 / self.fill_s)
+        stamp = self._node.get_clock().now().to_msg()
+        joints = JointState(name=[*CELL.arm.joints, *CELL.hand.jaw_joints])
+        joints.position = [self.first_joint, *CELL.arm.home[1:], 0.02, 0.02]
+        wrench, pressure = WrenchStamped(), FluidPressure(fluid_pressure=self.AMBIENT_PA - self.vacuum_pa)
+        wrench.wrench.force.z = self.force_n
+        for msg, publisher in ((joints, self._joints), (wrench, self._wrench), (pressure, self._pressure)):
+            msg.header.stamp = stamp
+            publisher.publish(msg)
+
+
+@pytest.mark.parametrize(
+    ("broken", "topic"), [("first_joint", "/joint_states"), ("force_n", "/wrist_wrench"), ("vacuum_pa", "/vacuum/pressure")]
+)
+def test_readings_that_are_not_finite_count_as_none(node, broken, topic):
+    sensors, readings = FakeSensors(node), RobotReadings(node, CELL)
+    readings.vacuum_commanded(False)  # so that the ambient pressure is learnt
+    assert readings.wait_until_complete(5.0).ok
+    before = getattr(sensors, broken)
+    setattr(sensors, broken, float("nan"))
+    wait_until(lambda: not readings.reading().ok, 5.0, "the broken sensor is noticed")
+    lost = readings.reading()
+    assert lost.code is Code.NODE_LOST and topic in lost.text and ("finite" in lost.text or "nan" in lost.text)
+    setattr(sensors, broken, before)
+    reading = readings.wait_until_complete(5.0).unwrap()
+    assert np.isfinite(reading.ambient_pa) and np.isfinite(reading.pressure_pa)
+
+
+@pytest.mark.parametrize(("fill_s", "least_s", "most_s"), [(0.05, 0.1, 0.45), (10.0, 0.45, 2.0)])
+def test_switching_the_vacuum_off_ends_when_the_line_is_vented(node, fill_s, least_s, most_s):
+    """Or after half a second, when it does not vent."""
+    sensors, readings = FakeSensors(node), RobotReadings(node, CELL)
+    sensors.fill_s = fill_s
+    readings.vacuum_commanded(False)
+    assert readings.wait_until_complete(5.0).ok
+    wait_until(lambda: abs(readings.reading().unwrap().ambient_pa - sensors.AMBIENT_PA) < 300.0, 10.0, "ambient is learnt")
+    hand = RosHand(node, CELL, readings)
+    assert hand.set_vacuum(True).ok
+    wait_until(lambda: readings.reading().unwrap().vacuum_pa > 50_000.0, 5.0, "the vacuum is there")
+    start = time.monotonic()
+    assert hand.set_vacuum(False).ok
+    took_s, left_pa = time.monotonic() - start, sensors.vacuum_pa
+    assert least_s < took_s < most_s
+    assert left_pa < 2_000.0 or took_s >= 0.5

@@ -179,3 +179,15 @@ def test_wrench_and_transform_round_trip() -> None:
     msg.transform.rotation.w = 7.0
     with pytest.raises(MessageError, match="length"):
         drivers.pose_from_transform(msg.transform)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_joints_and_wrenches_that_are_not_finite_are_refused(value) -> None:
+    with pytest.raises(MessageError, match=r"no finite position of \['b'\]"):
+        drivers.joint_state_from_msg(JointStateMsg(name=["a", "b"], position=[0.0, value]))
+    unknown = drivers.joint_state_from_msg(JointStateMsg(name=["a"], position=[0.0], velocity=[value], effort=[1.0]))
+    assert np.isnan(unknown.velocities).all() and unknown.efforts[0] == 1.0
+    msg = drivers.wrench_to_msg(Wrench(0.0, np.zeros(3), np.zeros(3)))
+    msg.wrench.torque.y = value
+    with pytest.raises(MessageError, match="not finite"):
+        drivers.wrench_from_msg(msg)

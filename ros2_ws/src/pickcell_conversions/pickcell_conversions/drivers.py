@@ -186,14 +186,21 @@ def joint_state_to_msg(state: JointState) -> JointStateMsg:
 
 
 def joint_state_from_msg(msg: JointStateMsg) -> JointState:
-    """Velocities and efforts that a driver leaves out are NaN: unknown, not zero."""
+    """Velocities and efforts that a driver leaves out are NaN: unknown, not zero.
+
+    Raises MessageError for uneven lengths and for positions that are not finite.
+    """
     n = len(msg.name)
     if len(msg.position) != n:
         raise MessageError(f"joint state has {n} names and {len(msg.position)} positions")
+    position = np.asarray(msg.position, dtype=float)
+    if not np.all(np.isfinite(position)):
+        raise MessageError(f"no finite position of {[msg.name[i] for i in np.flatnonzero(~np.isfinite(position))]}")
     unknown = np.full(n, np.nan)
     velocity = np.asarray(msg.velocity, dtype=float) if len(msg.velocity) == n else unknown
     effort = np.asarray(msg.effort, dtype=float) if len(msg.effort) == n else unknown
-    return JointState(seconds(msg.header.stamp), tuple(msg.name), np.asarray(msg.position, dtype=float), velocity, effort)
+    velocity, effort = (np.where(np.isfinite(values), values, np.nan) for values in (velocity, effort))
+    return JointState(seconds(msg.header.stamp), tuple(msg.name), position, velocity, effort)
 
 
 def trajectory_to_msg(trajectory: JointTrajectory) -> JointTrajectoryMsg:
@@ -247,12 +254,12 @@ def wrench_to_msg(wrench: Wrench, frame_id: str = "tool0") -> WrenchStamped:
 
 
 def wrench_from_msg(msg: WrenchStamped) -> Wrench:
-    force, torque = msg.wrench.force, msg.wrench.torque
-    return Wrench(
-        seconds(msg.header.stamp),
-        np.array([force.x, force.y, force.z]),
-        np.array([torque.x, torque.y, torque.z]),
-    )
+    """Raises MessageError when it is not finite: every comparison with NaN is false, so no limit would ever hold."""
+    force = np.array([msg.wrench.force.x, msg.wrench.force.y, msg.wrench.force.z])
+    torque = np.array([msg.wrench.torque.x, msg.wrench.torque.y, msg.wrench.torque.z])
+    if not (np.all(np.isfinite(force)) and np.all(np.isfinite(torque))):
+        raise MessageError(f"the wrench is not finite: force {force.tolist()} N, torque {torque.tolist()} Nm")
+    return Wrench(seconds(msg.header.stamp), force, torque)
 
 
 def transform_to_msg(X: Pose, parent: str, child: str, stamp: Time) -> TransformStamped:

@@ -34,6 +34,10 @@ class HandLimits:
     """Wall time for the gripper to accept, and for the vacuum's valve to answer."""
     jaw_s: float = 4.0
     """Cell time for a jaw motion."""
+    vented_pa: float = 2_000.0
+    """Vacuum below which the cup lets go."""
+    vent_s: float = 0.5
+    """Cell time after which the line counts as vented whatever the sensor says."""
 
 
 class RosHand:
@@ -123,14 +127,30 @@ class RosHand:
                 return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, moving=False, stalled=stalled))
 
     def set_vacuum(self, on: bool) -> Outcome[None]:
-        """Switch the vacuum; the cup's slide extends with it and retracts after it, while this returns at once.
+        """Switch the vacuum; the cup's slide extends with it and retracts after it, without being waited for.
 
-        NODE_LOST when the valve does not answer, BUSY when the hand refuses (the text says why).
+        Off ends when the line is vented: the next motion would tear at the item before. NODE_LOST when the valve does not
+        answer, BUSY when the hand refuses (the text says why).
         """
+        before = self._readings.reading()
         response = call_service(self._vacuum, SetBool.Request(data=bool(on)), self.limits.answer_s)
         if response is None:
             return Outcome.failure(Code.NODE_LOST, f"{VACUUM_SERVICE} did not answer.")
         if not response.success:
             return Outcome.failure(Code.BUSY, f"{response.message}.")
         self._readings.vacuum_commanded(bool(on))
+        if not on:
+            self._wait_vented(before.unwrap().ambient_pa if before.ok else None)
         return Outcome.success(None)
+
+    def _wait_vented(self, ambient_pa: float | None) -> None:
+        """``ambient_pa`` from before the switch: the readings' own estimate follows the rising pressure from now on."""
+        deadline, sequence = Deadline(self._clock, self.limits.vent_s), -1
+        while not deadline.passed():
+            outcome = self._readings.reading()
+            if outcome.ok:
+                reading = outcome.unwrap()
+                vacuum_pa = (reading.ambient_pa if ambient_pa is None else ambient_pa) - reading.pressure_pa
+                if vacuum_pa < self.limits.vented_pa:
+                    return
+            sequence = self._readings.wait(sequence, 0.05)

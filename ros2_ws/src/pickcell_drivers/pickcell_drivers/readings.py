@@ -51,6 +51,7 @@ class RobotReadings:
 
     def __init__(self, node: Node, cell: CellConfig, clock: RosClock | None = None, limits: ReadingLimits | None = None):
         self._cell = cell
+        self._log = node.get_logger()
         self._clock = clock or RosClock(node)
         self.limits = limits or ReadingLimits()
         self._changed = threading.Condition()
@@ -60,7 +61,7 @@ class RobotReadings:
         self._ambient_pa = self.limits.ambient_pa
         self._stops: dict[str, bool] = {}
         self._arrived: dict[str, float] = {}  # topic -> monotonic time of its newest message
-        self._fault = ""  # what was wrong with the newest unusable message
+        self._faults: dict[str, str] = {}  # topic -> what is wrong with its messages, until a usable one comes
         self._jaw_command_m: float | None = None
         self._jaw_busy = False
         self._vacuum_command: bool | None = None
@@ -77,14 +78,21 @@ class RobotReadings:
     def _arrive(self, topic: str) -> None:
         """Call with the condition held."""
         self._arrived[topic] = time.monotonic()
+        self._faults.pop(topic, None)
         self._sequence += 1
         self._changed.notify_all()
+
+    def _refuse(self, topic: str, why: str) -> None:
+        """Leave an unusable message out: when no better one follows, the reading grows too old and says so."""
+        with self._changed:
+            self._faults[topic] = why
+        self._log.warning(f"{topic}: {why}", throttle_duration_sec=5.0)
 
     def _on_joints(self, msg: JointStateMsg) -> None:
         try:
             state = joint_state_from_msg(msg)
         except MessageError as error:
-            self._fault = str(error)
+            self._refuse("/joint_states", str(error))
             return
         with self._changed:
             before = self._joints.get(state.names)
@@ -94,13 +102,21 @@ class RobotReadings:
             self._arrive("/joint_states")
 
     def _on_wrench(self, msg: WrenchStamped) -> None:
+        try:
+            wrench = wrench_from_msg(msg)
+        except MessageError as error:
+            self._refuse("/wrist_wrench", str(error))
+            return
         with self._changed:
-            self._wrench = wrench_from_msg(msg)
+            self._wrench = wrench
             self._arrive("/wrist_wrench")
 
     def _on_pressure(self, msg: FluidPressure) -> None:
+        pressure = float(msg.fluid_pressure)
+        if not np.isfinite(pressure):  # one such sample would stay in the ambient pressure for ever
+            self._refuse("/vacuum/pressure", f"the pressure is {pressure}")
+            return
         with self._changed:
-            pressure = float(msg.fluid_pressure)
             self._pressure = (seconds(msg.header.stamp), pressure)
             if self._vacuum_command is False:
                 # Weather and altitude move the ambient pressure by kPa: learn it whenever the pump is off. The line
@@ -191,8 +207,8 @@ class RobotReadings:
         """All parts as one, or what is missing."""
         parts = tuple(self._joints.values())
         if not parts:
-            return f"Nothing usable has arrived on /joint_states. {self._fault}".strip()
-        joints = parts[0] if len(parts) == 1 else _merged(parts)
+            return f"Nothing usable has arrived on /joint_states. {self._faults.get('/joint_states', '')}".strip()
+        joints = JointState.merged(parts)
         needed = (*self._cell.arm.joints, self._cell.hand.jaw_joints[0])
         missing = [name for name in needed if name not in joints.names]
         return f"/joint_states lacks {missing}." if missing else joints
@@ -201,10 +217,11 @@ class RobotReadings:
         wall = time.monotonic()
         for topic, stamp_s in stamps.items():
             wall_age = wall - self._arrived[topic]
+            fault = f" {self._faults[topic]}." if topic in self._faults else ""
             if wall_age > self.limits.max_wall_age_s:
-                return f"{topic} has been silent for {wall_age:.1f} s."
+                return f"{topic} has been silent for {wall_age:.1f} s.{fault}"
             if now_s - stamp_s > self.limits.max_age_s:
-                return f"{topic} is {now_s - stamp_s:.2f} s old, {self.limits.max_age_s:.2f} s is allowed."
+                return f"{topic} is {now_s - stamp_s:.2f} s old, {self.limits.max_age_s:.2f} s is allowed.{fault}"
         return ""
 
     def _jaw(self, joints: JointState) -> JawState:
@@ -231,13 +248,3 @@ def _with_difference(state: JointState, before: JointState) -> JointState:
     difference = (state.positions - before.positions) / dt
     velocities = np.where(np.isnan(state.velocities), difference, state.velocities)
     return JointState(state.stamp_s, state.names, state.positions, velocities, state.efforts)
-
-
-def _merged(parts: tuple[JointState, ...]) -> JointState:
-    """Several drivers' joints as one state; a joint that two of them report is taken from the newer."""
-    order = sorted(parts, key=lambda part: part.stamp_s)
-    values: dict[str, tuple[float, float, float]] = {}
-    for part in order:
-        values.update(zip(part.names, zip(part.positions, part.velocities, part.efforts)))
-    table = np.array(list(values.values()))
-    return JointState(order[0].stamp_s, tuple(values), table[:, 0], table[:, 1], table[:, 2])
