@@ -84,7 +84,7 @@ class FakeCell:
         self.lost: list[str] = []
         self.in_hand: str | None = None
         self.target: str | None = None
-        self.width = 0.1
+        self.width_held = 0.045
         self.commanded = 0.1
         self.vacuum_on = False
         self.at_place = False
@@ -210,7 +210,7 @@ class FakeCell:
         self.commanded = width_m
         if width_m < 0.01 and self.target in self.source:
             self._take()
-        if width_m > 0.05 and self.tool is Tool.PINCH:
+        if width_m > self.width_held and self.tool is Tool.PINCH:
             self._let_go()
         return Outcome.success(self._reading().jaw)
 

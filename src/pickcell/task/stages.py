@@ -13,7 +13,10 @@ from pickcell.task.hold import HoldConfig, average_wrench, force_change_n
 from pickcell.task.record import PickReport, StageRecord
 from pickcell.values import HeldItem, JointTrajectory, PlacePlan, RobotReading, Scene, Tool, Wrench
 
-OPENING_FORCE_N = 20.0
+OPENING_FORCE_N = 8.0
+"""Little: the jaw may open against a wall of the tote."""
+RELEASE_M = 0.02
+"""How much the jaw opens to let go."""
 LEAVE_M = 0.25
 """Way up after letting go: out of a tote."""
 
@@ -199,5 +202,13 @@ class StageRunner:
         return self.move(up.unwrap()) if up.ok else up.failed_as()
 
     def release(self, held: HeldItem) -> Outcome[None]:
-        """Let go of what is held."""
-        return self.ports.hand.set_vacuum(False) if held.tool is Tool.SUCTION else self._open_jaw()
+        """Let go of what is held. The jaw opens a little only: walls and neighbours may be close, and it is not held by
+        them when it leaves."""
+        if held.tool is Tool.SUCTION:
+            return self.ports.hand.set_vacuum(False)
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        width_m = min(reading.unwrap().jaw.width_m + RELEASE_M, self.opening_max_m)
+        opened = self.ports.hand.set_jaw(width_m, OPENING_FORCE_N)
+        return Outcome.success(None) if opened.ok else opened.failed_as()
