@@ -203,6 +203,21 @@ def test_pause_holds_between_two_stages_and_resume_goes_on(operator):
     assert operator.job(job_id).outcome.code == "ok"
 
 
+def test_after_a_long_pause_before_the_grasp_the_cell_looks_again(operator):
+    job_id = operator.pick("flat-a", timeout=15.0).job_id
+    operator.reach("choose")
+    operator.call(Pause, "pause")
+    wait_until(lambda: operator.state.state == PickState.PAUSED, 5.0, "the cell stands still")
+    assert operator.state.stage in ("choose", "approach", "grasp")
+    time.sleep(3.5)
+    operator.call(Resume, "resume")
+    operator.job(job_id)  # how it ends is not the point: the fake selector knows only the grasp that was given up
+    report = json.loads(operator.call(GetReport, "get_report", job_id=job_id).json)
+    stages = [stage["stage"] for stage in report["stages"]]
+    assert report["attempts"] >= 2 and stages.count("observe") == report["attempts"]
+    assert any("paused for" in stage["text"] for stage in report["stages"])
+
+
 def test_a_paused_cell_can_be_cancelled(operator):
     job_id = operator.pick("flat-a").job_id
     operator.reach("observe")

@@ -63,5 +63,9 @@ def _spin(name: str, app: App, executor: SingleThreadedExecutor, stopping: threa
     closing.start()
     end = time.monotonic() + CLOSE_S
     while closing.is_alive() and time.monotonic() < end:  # stopping the arm needs answers, which somebody must receive
-        executor.spin_once(timeout_sec=0.02)
+        try:
+            executor.spin_once(timeout_sec=0.02)
+        except Exception:  # the arm's stop must still get through
+            print(f"{name}: {traceback.format_exc()}", file=sys.stderr)
+            code = 1
     return code

@@ -6,6 +6,7 @@ ended. Any number of goals can wait at the cost of nothing.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +19,10 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell_task.desk import Desk, Ticket
+
+log = logging.getLogger(__name__)
 
 QUEUED = "queued"
 
@@ -48,13 +51,18 @@ class Actions:
         )
 
     def _accept_pick(self, goal: ServerGoalHandle) -> None:
-        self._begin(goal, PickItem, self._desk.pick(goal.request.sku, goal.request.timeout))
+        self._begin(goal, PickItem, lambda: self._desk.pick(goal.request.sku, goal.request.timeout))
 
     def _accept_order(self, goal: ServerGoalHandle) -> None:
         lines = [(line.sku, line.quantity) for line in goal.request.lines]
-        self._begin(goal, FulfilOrder, self._desk.order(goal.request.order_id, lines))
+        self._begin(goal, FulfilOrder, lambda: self._desk.order(goal.request.order_id, lines))
 
-    def _begin(self, goal: ServerGoalHandle, action: Any, asked: Outcome[Ticket]) -> None:
+    def _begin(self, goal: ServerGoalHandle, action: Any, ask: Callable[[], Outcome[Ticket]]) -> None:
+        try:
+            asked = ask()
+        except Exception as error:  # an exception here would end the node
+            log.exception("a goal of %s", action.__name__)
+            asked = Outcome.failure(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
         if not asked.ok:
             self._end(goal, action.Result(outcome=outcome_to_msg(asked)), succeeded=False)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 
 from pickcell_conversions.outcomes import code_msg, named_values_to_msg, outcome_to_msg
@@ -15,6 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from pickcell.task.ledger import Ledger, Place
 from pickcell_task.cell_ports import RosCell
 from pickcell_task.desk import Alert, CellState, Desk, Ticket
+from pickcell_task.guard import guarded
 from pickcell_task.statistics import CellStatistics
 
 
@@ -54,7 +56,8 @@ class Board:
         self._stats = node.create_publisher(CellStats, "stats", latched(1))
         self._alerts = node.create_publisher(AlertMsg, "alerts", latched(10))
         # A steady clock: the board must also say so when cell time stands still.
-        node.create_timer(1.0, self.publish_stats, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        tick = guarded(node.get_logger().error, self.publish_stats)
+        node.create_timer(1.0, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         desk.listen(self._on_change)
         self.publish_state()
 
@@ -115,16 +118,24 @@ class Board:
         return ticket.outcome.text if ticket.done else "Begins."
 
     def publish_stats(self) -> None:
-        statistics = self._statistics
+        totals = self._statistics.totals()
         msg = CellStats(stamp=self._node.get_clock().now().to_msg())
-        msg.delivered, msg.failed, msg.uph = statistics.delivered, statistics.failed, statistics.uph
-        msg.failures = named_values_to_msg(statistics.failures)
-        msg.stage_median = named_values_to_msg(statistics.stage_medians())
-        msg.ledger = [
-            LedgerCount(sku=sku, place=place.value, count=count)
-            for place in Place
-            for sku, count in self._ledger.counts(place).items()
-        ]
+        msg.delivered, msg.failed, msg.uph = totals.delivered, totals.failed, totals.uph
+        msg.failures = named_values_to_msg(totals.failures)
+        msg.stage_median = named_values_to_msg(totals.stage_medians)
+        msg.ledger = self._counts()
         msg.nodes = self._cell.health()
         msg.cameras = self._cell.watch.cameras()
         self._stats.publish(msg)
+
+    def _counts(self) -> list[LedgerCount]:
+        """The inventory; empty while the ledger cannot be read: that must not silence the rest."""
+        try:
+            return [
+                LedgerCount(sku=sku, place=place.value, count=count)
+                for place in Place
+                for sku, count in self._ledger.counts(place).items()
+            ]
+        except sqlite3.Error as error:
+            self._node.get_logger().error(f"The ledger cannot be read: {error}", throttle_duration_sec=10.0)
+            return []

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code, Outcome
+from pickcell_task.interruptions import Interruptions
 from pickcell_task.node_watch import NodeWatch
 from pickcell_task.stage_ports import CallLimits, RosGrasp, RosMotion, RosScene, StageCaller
 
@@ -30,29 +31,36 @@ class RosCell:
         limits: CallLimits,
         heartbeat_max_age_s: float,
         cancelled: Callable[[], Outcome[None]],
+        scene_keeps_s: float,
     ) -> None:
-        """``cancelled``: a failure while the running job is to end, :meth:`Dispatcher.interrupted`."""
+        """``cancelled``: a failure while the running job is to end, :meth:`Dispatcher.interrupted`.
+
+        ``scene_keeps_s``: how long a look at the totes is trusted while the cell stands still.
+        """
         self._cancelled = cancelled
         self.clock = RosClock(node)
+        self.interruptions = Interruptions(self.clock.now_s, scene_keeps_s)
         self.sensors = RobotReadings(node, cell, self.clock)
         self.arm = RosArm(node, cell, self.sensors, self.clock)
         self.hand = RosHand(node, cell, self.sensors, self.clock)
         self.watch = NodeWatch(node, STAGE_NODES, heartbeat_max_age_s)
-        self.deadline_s: float | None = None
-        """Cell time at which the running job ends with TIMEOUT."""
-        caller = StageCaller(node, self.interrupted, limits)
+        caller = StageCaller(node, self._call_interrupted, limits)
         self.scene = RosScene(caller)
         self.grasp = RosGrasp(caller)
         self.motion = RosMotion(caller, self.sensors)
 
     def interrupted(self) -> Outcome[None]:
-        """CANCELLED, TIMEOUT or NODE_LOST when the pick must not go on. Cheap: asked at every reading of a motion."""
+        """CANCELLED, TIMEOUT, MOTION_ABORTED (after a pause) or NODE_LOST when the pick must not go on.
+
+        Cheap: asked at every reading of a motion. What :class:`Interruptions` has to say comes once only.
+        """
+        verdict = self._call_interrupted()
+        return self.interruptions.verdict() if verdict.ok else verdict
+
+    def _call_interrupted(self) -> Outcome[None]:
+        """Calls of stage nodes have time limits of their own: the pick's deadline waits for the next look or motion."""
         cancelled = self._cancelled()
-        if not cancelled.ok:
-            return cancelled
-        if self.deadline_s is not None and self.clock.now_s() > self.deadline_s:
-            return Outcome.failure(Code.TIMEOUT, "The time given for this pick is over.")
-        return self.watch.lost()
+        return self.watch.lost() if cancelled.ok else cancelled
 
     def health(self) -> list[NodeHealth]:
         """The stage nodes, and the drivers of arm and hand as one."""

@@ -6,6 +6,7 @@ A *ticket* is what an operator asked for: a pick of one piece, or an order of se
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import threading
@@ -20,6 +21,8 @@ from pickcell.outcome import Code, Outcome
 from pickcell.task.dispatcher import Dispatcher, Job, JobState
 from pickcell.task.record import PickReport
 from pickcell.task.request import OrderLine, check_line
+
+log = logging.getLogger(__name__)
 
 KEEP = 200
 """Ended tickets that are remembered."""
@@ -302,24 +305,33 @@ class Desk:
 
     # --- called by the dispatcher's worker ---------------------------------------------------------------------------
 
-    def changed(self, job: Job) -> None:
-        """Give as ``changed`` to the dispatcher. Holds the worker between two stages while the cell is paused."""
+    def changed(self, job: Job) -> float:
+        """Give as ``changed`` to the dispatcher. Holds the worker between two stages while the cell is paused.
+
+        Returns for how many seconds it did so.
+        """
         ticket = self.ticket_of(job.request.job_id)
         self._tell(ticket)
-        if job.state is JobState.RUNNING and self._paused.is_set():
-            self._standing = True
-            self._tell(ticket)
-            while self._paused.is_set() and self._dispatcher.interrupted().ok:
-                time.sleep(0.02)
-            self._standing = False
-            self._tell(ticket)
+        if job.state is not JobState.RUNNING or not self._paused.is_set():
+            return 0.0
+        since = time.monotonic()
+        self._standing = True
+        self._tell(ticket)
+        while self._paused.is_set() and self._dispatcher.interrupted().ok:
+            time.sleep(0.02)
+        self._standing = False
+        self._tell(ticket)
+        return time.monotonic() - since
 
     def _tell(self, ticket: Ticket) -> None:
         with self._lock:
             if ticket.jobs and ticket.done and ticket.job_id not in self._ended:
                 self._ended.append(ticket.job_id)
         for callback in self._listeners:
-            callback(ticket)
+            try:
+                callback(ticket)
+            except Exception:  # a fault of one listener must neither end the node nor keep the news from the others
+                log.exception("%s failed on job %s", callback, ticket.job_id)
 
     def _tell_current(self) -> None:
         """Something changed that concerns no ticket in particular."""

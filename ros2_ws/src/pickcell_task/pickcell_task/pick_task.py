@@ -18,8 +18,8 @@ from rclpy.node import Node
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
-from pickcell.outcome import Code, Outcome
-from pickcell.task.dispatcher import Dispatcher
+from pickcell.outcome import Code, Outcome, Stage
+from pickcell.task.dispatcher import Dispatcher, Job, JobState
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
@@ -29,6 +29,7 @@ from pickcell_task.actions import Actions
 from pickcell_task.board import Board
 from pickcell_task.cell_ports import RosCell
 from pickcell_task.desk import Desk, Ticket
+from pickcell_task.guard import guarded
 from pickcell_task.paperwork import Paperwork, unstarted
 from pickcell_task.services import OperatorServices
 from pickcell_task.stage_ports import CallLimits
@@ -79,7 +80,9 @@ class PickTaskApp:
         limits = CallLimits(
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
         )
-        self._cell = RosCell(self.node, cell, limits, parameters.heartbeat_max_age_s, self._dispatcher.interrupted)
+        self._cell = RosCell(
+            self.node, cell, limits, parameters.heartbeat_max_age_s, self._dispatcher.interrupted, SCENE_KEEPS_S
+        )
         self._task = PickTask(self._cell, catalogue, self._ledger, TaskConfig(hand=cell.hand), self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
         self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end
@@ -105,15 +108,25 @@ class PickTaskApp:
 
     def close(self) -> None:
         """The arm first, then everything else."""
-        self._cell.arm.stop()
+        log = self.node.get_logger().error
+        for step in (self._cell.arm.stop, self._close_dispatcher, self._actions.close, self._ledger.close):
+            guarded(log, step)()
+
+    def _close_dispatcher(self) -> None:
         self._dispatcher.close(timeout_s=1.0)
-        self._actions.close()
-        self._ledger.close()
 
     # --- on the worker's thread --------------------------------------------------------------------------------------
 
-    def _changed(self, job: object) -> None:
-        self._desk.changed(job)  # type: ignore[arg-type]
+    def _changed(self, job: Job) -> None:
+        """Every step of a job; the worker may be held here while the cell is paused."""
+        stage = job.progress.stage if job.state is JobState.RUNNING and job.progress is not None else None
+        if stage is Stage.OBSERVE:
+            self._cell.interruptions.begin_attempt()
+        paused_s = self._desk.changed(job)
+        if stage is not None and paused_s > 0:
+            self._cell.interruptions.stood_still(stage, paused_s)
+            if paused_s > SCENE_KEEPS_S:
+                self._task.scene_is_fresh = False
 
     def _pick(self, request: PickRequest, progress: Callable[[Progress], None]) -> PickReport:
         """Run one piece. Never raises: whatever goes wrong is in the report."""
@@ -125,7 +138,7 @@ class PickTaskApp:
             self._cell.arm.stop()
             outcome: Outcome[None] = Outcome.failure(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             report = self._unstarted(ticket, request, outcome)
-        self._cell.deadline_s = None
+        self._cell.interruptions.end_pick()
         self._ended_at = time.monotonic()
         said = f"{request.job_id} {request.sku}: {report.code.value} in {report.duration_s:.1f} s. {report.text}"
         self.node.get_logger().info(said)
@@ -136,8 +149,7 @@ class PickTaskApp:
         self._board.say_waiting("")
         if not ready.ok:
             return self._unstarted(ticket, request, ready)
-        if ticket.timeout_s > 0:
-            self._cell.deadline_s = self._cell.clock.now_s() + ticket.timeout_s
+        self._cell.interruptions.begin_pick(ticket.timeout_s)
         if time.monotonic() - self._ended_at > SCENE_KEEPS_S:
             self._task.scene_is_fresh = False
         return self._task.run(request, progress)

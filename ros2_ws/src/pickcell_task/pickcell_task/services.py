@@ -13,6 +13,7 @@ from pickcell.ports import SensorPort
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask
 from pickcell_task.desk import Desk, Ticket
+from pickcell_task.guard import guarded_service
 from pickcell_task.paperwork import Paperwork
 
 
@@ -37,7 +38,7 @@ class OperatorServices:
             (GetReport, "get_report", self.get_report),
             (Explain, "explain", self.explain),
         ):
-            node.create_service(service, name, handler)
+            node.create_service(service, name, guarded_service(node.get_logger().error, handler))
 
     def pick(self, request: Pick.Request, response: Pick.Response) -> Pick.Response:
         asked = self._desk.pick(request.sku, request.timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,20 @@ WINDOW = 100
 """Pieces over which stage times are taken."""
 
 
+@dataclass(frozen=True)
+class Totals:
+    """The statistics at one moment."""
+
+    delivered: int
+    failed: int
+    failures: dict[str, int]
+    """Code -> pieces that ended with it."""
+    uph: float
+    """Delivered pieces per hour of working cell time."""
+    stage_medians: dict[str, float]
+    """Stage -> median seconds over the last pieces that came so far."""
+
+
 class CellStatistics:
     """Safe to use from several threads."""
 
@@ -21,8 +36,8 @@ class CellStatistics:
         self._lock = threading.Lock()
         self._recent: deque[dict[str, float]] = deque(maxlen=WINDOW)
         self._seen: set[str] = set()
-        self.delivered = 0
-        self.failures: Counter[str] = Counter()
+        self._delivered = 0
+        self._failures: Counter[str] = Counter()
         self._working_s = 0.0
 
     def add(self, report: PickReport) -> None:
@@ -32,24 +47,16 @@ class CellStatistics:
                 return
             self._seen.add(report.job_id)
             if report.code is Code.OK:
-                self.delivered += 1
+                self._delivered += 1
             else:
-                self.failures[report.code.value] += 1
+                self._failures[report.code.value] += 1
             self._working_s += report.duration_s
             if report.stages:
                 self._recent.append(report.stage_durations())
 
-    @property
-    def failed(self) -> int:
-        return sum(self.failures.values())
-
-    @property
-    def uph(self) -> float:
-        """Delivered pieces per hour of working cell time."""
-        return 3600.0 * self.delivered / self._working_s if self._working_s > 0 else 0.0
-
-    def stage_medians(self) -> dict[str, float]:
-        """Stage -> median seconds over the last pieces that came so far."""
+    def totals(self) -> Totals:
         with self._lock:
-            stages = list(dict.fromkeys(stage for durations in self._recent for stage in durations))
-            return {s: float(np.median([d[s] for d in self._recent if s in d])) for s in stages}
+            stages = dict.fromkeys(stage for durations in self._recent for stage in durations)
+            medians = {s: float(np.median([d[s] for d in self._recent if s in d])) for s in stages}
+            uph = 3600.0 * self._delivered / self._working_s if self._working_s > 0 else 0.0
+            return Totals(self._delivered, self._failures.total(), dict(self._failures), uph, medians)
