@@ -7,6 +7,7 @@ that images keep arriving while a request waits for them.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import rclpy
@@ -42,13 +43,16 @@ class SceneParameters:
     cell: str
     catalogue: str
     frame_timeout_s: float
+    join_timeout_s: float
     image_linger_s: float
     images_reliable: bool
     tolerated_missing_cameras: int
 
     def __post_init__(self) -> None:
-        if not self.frame_timeout_s > 0:
-            raise ValueError(f"frame_timeout_s must be > 0, got {self.frame_timeout_s}")
+        if not 0 < self.frame_timeout_s <= self.join_timeout_s:
+            raise ValueError(
+                f"0 < frame_timeout_s <= join_timeout_s is needed, got {self.frame_timeout_s} and {self.join_timeout_s}"
+            )
         if self.tolerated_missing_cameras < 0:
             raise ValueError(f"tolerated_missing_cameras must be >= 0, got {self.tolerated_missing_cameras}")
 
@@ -65,6 +69,7 @@ class SceneApp:
         self._input_node = Node("scene_input")
         source = CameraSourceConfig(linger_s=self.parameters.image_linger_s, reliable=self.parameters.images_reliable)
         self._inputs = SceneInputs(self._input_node, cell, source)
+        self._looked: float | None = None
         self._instances = self.node.create_publisher(SceneInstances, "~/instances", LATCHED)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._input_node)
@@ -110,6 +115,12 @@ class SceneApp:
             return Outcome.failure(Code.NODE_LOST, "/joint_states is silent: where the arm stands in the images is unknown.")
         return self._pipeline.observe(images, joints, manifest.unwrap(), now_s)
 
+    def _patience_s(self) -> float:
+        """Wall time to wait for images: longer when their topics have to be joined first."""
+        linger_s = self.parameters.image_linger_s
+        joined = self._looked is not None and (linger_s == 0 or time.monotonic() - self._looked < linger_s)
+        return self.parameters.frame_timeout_s if joined else self.parameters.join_timeout_s
+
     def _now_s(self) -> float:
         """Cell time by the input's clock, which runs on while a request keeps this node's executor busy."""
         return self._input_node.get_clock().now().nanoseconds * 1e-9
@@ -117,7 +128,11 @@ class SceneApp:
     def _frames(self, not_before_s: float) -> Outcome[list[RgbdFrame]]:
         """New frames of all cameras, or of enough of them. The failure names the cameras that do not deliver."""
         oldest_s = max(not_before_s, self._now_s() - min(c.max_age_s for c in self._pipeline.cell.cameras))
-        frames, gaps = self._inputs.cameras.frames(oldest_s, self.parameters.frame_timeout_s)
+        frames, gaps = self._inputs.cameras.frames(oldest_s, self._patience_s())
+        self._looked = time.monotonic()
+        if any(gap.code is Code.NODE_LOST for gap in gaps):
+            # No transform for an image: as right after a start, when images came first. Newer ones will have theirs.
+            frames, gaps = self._inputs.cameras.frames(self._now_s(), self.parameters.frame_timeout_s)
         if frames and len(gaps) <= self.parameters.tolerated_missing_cameras:
             return Outcome.success(list(frames.values()))
         return _gap_outcome(gaps)
