@@ -13,12 +13,18 @@ from pickcell_interfaces.msg import ItemResult, OrderLine, PickState
 from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from pickcell_interfaces.srv import Cancel, Reset
 from rclpy.action import ActionClient
+from std_srvs.srv import SetBool
 
 from pickcell_cli.connection import POLL_S, Connection, InterruptedByUserError, NotRunningError
 from pickcell_cli.display import OrderDisplay
 from pickcell_cli.manifest import SIM_SERVICE
 
 CANCEL_WAIT_S = 8.0
+ACCEPT_WAIT_S = 2.0
+"""How long a goal that is given up before its acceptance has arrived is waited for, so that it can be cancelled."""
+RESETS_TRIED = 3
+"""After so many refused resets in a row, the rest of the job is cancelled."""
+SIM_STOP_SERVICE = "/sim/protective_stop"
 LOST_S = 6.0
 """A cell that does not know a job any more for so long has been restarted."""
 
@@ -42,7 +48,7 @@ class Follower:
         self._feedback: Any = None
         self._job_id = ""
         self._known_at = 0.0
-        self._resets = 0
+        self._refused = 0  # resets that the cell has refused in a row
 
     def order(self, order_id: str, lines: Sequence[tuple[str, int]], display: OrderDisplay) -> Ended:
         goal = FulfilOrder.Goal(order_id=order_id, lines=[OrderLine(sku=sku, quantity=n) for sku, n in lines])
@@ -60,20 +66,20 @@ class Follower:
         if not connection.wait_until(client.server_is_ready, 5.0):
             raise NotRunningError(f"nobody offers the action '{name}'")
         sending = client.send_goal_async(goal, feedback_callback=self._take)
-        if not connection.wait_until(sending.done, 5.0) or not sending.result().accepted:
-            raise NotRunningError(f"the action '{name}' does not answer")
-        handle = sending.result()
-        result = handle.get_result_async()
-        self._known_at = time.monotonic()
+        result: Any = None
         try:
+            if not connection.wait_until(sending.done, 5.0) or not sending.result().accepted:
+                raise NotRunningError(f"the action '{name}' does not answer")
+            result = sending.result().get_result_async()
+            self._known_at = time.monotonic()
             while not result.done():
                 if connection.interrupted:
                     raise InterruptedByUserError
                 self._show(display)
                 self._check(display)
                 time.sleep(POLL_S)
-        except InterruptedByUserError:
-            self._cancel(handle, result, display)
+        except BaseException as error:  # whatever ends this command, its job must not run on unattended
+            self._withdraw(sending, result, display, by_user=isinstance(error, InterruptedByUserError | KeyboardInterrupt))
             raise
         self._show(display)
         return result.result().result
@@ -116,19 +122,44 @@ class Follower:
             how = "reset" if simulated else ("wait" if display.interactive else "cancel")
         if how == "wait":
             display.note(" ! Look into the cell, then run './cell run pickcell reset' (python -m pickcell_cli reset).")
-        elif how == "cancel":
+        elif how == "cancel" or self._refused >= RESETS_TRIED:
             answer = self._connection.call(Cancel, "cancel", Cancel.Request(job_id=self._job_id))
-            display.note(f" ! Nobody attends: the rest is cancelled. {answer.outcome.text}")
+            why = "Nobody attends" if how == "cancel" else f"The cell has refused {self._refused} resets"
+            display.note(f" ! {why}: the rest is cancelled. {answer.outcome.text}")
         else:
-            answer = self._connection.call(Reset, "reset", Reset.Request())
-            display.note(f" ! Reset by this command ({answer.outcome.text})")
+            self._reset(display)
         self._connection.wait_until(lambda: self._connection.state is not state, 2.0)
 
-    def _cancel(self, handle: Any, result: Any, display: OrderDisplay) -> None:
-        """Ask the cell to cancel, and wait a little for it to say that it did."""
-        display.note(" ! Interrupted: asking the cell to cancel this job ...")
-        handle.cancel_goal_async()
-        done = threading.Event()
-        result.add_done_callback(lambda _: done.set())
-        answered = result.done() or done.wait(CANCEL_WAIT_S)
-        display.note(f" ! {'Cancelled, the arm stands still.' if answered else 'No answer: look at the cell.'}")
+    def _reset(self, display: OrderDisplay) -> None:
+        """Reset the cell. In simulation the protective stop goes first: nobody else can clear it on the arm."""
+        connection = self._connection
+        if connection.offers(SIM_STOP_SERVICE):
+            connection.call(SetBool, SIM_STOP_SERVICE, SetBool.Request(data=False))
+        outcome = connection.call(Reset, "reset", Reset.Request()).outcome
+        accepted = outcome.code == OutcomeMsg.OK
+        self._refused = 0 if accepted else self._refused + 1
+        display.note(f" ! {'Reset by this command' if accepted else 'The cell refuses to be reset'} ({outcome.text})")
+
+    def _withdraw(self, sending: Any, result: Any, display: OrderDisplay, by_user: bool) -> None:
+        """Cancel a goal, whose acceptance may not have arrived yet; after Ctrl-C wait for the cell to say that it did."""
+        if by_user:
+            display.note(" ! Interrupted: asking the cell to cancel this job ...")
+        if not _done_within(sending, ACCEPT_WAIT_S):
+            display.note(" ! The cell has not answered: './cell status' shows whether it took this job.")
+            return
+        handle = sending.result()
+        if not handle.accepted:
+            return
+        asked = handle.cancel_goal_async()
+        if not by_user:
+            _done_within(asked, ACCEPT_WAIT_S)
+            return
+        stopped = _done_within(result or handle.get_result_async(), CANCEL_WAIT_S)
+        display.note(f" ! {'Cancelled, the arm stands still.' if stopped else 'No answer: look at the cell.'}")
+
+
+def _done_within(future: Any, timeout_s: float) -> bool:
+    """Whether a future is done within ``timeout_s``, Ctrl-C or not."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    return bool(future.done()) or done.wait(timeout_s)
