@@ -125,3 +125,42 @@ def test_the_worker_outlives_a_fault_and_a_bad_listener(pick):
     dispatcher.reset()
     assert good.done.wait(WAIT_S) and good.report.code is Code.OK
     assert dispatcher.close()
+
+
+def buried_until(delivered: set[str], first: str):
+    """A pick of "buried" that works only once ``first`` has been delivered."""
+
+    def run(request, progress):
+        ok = request.sku != "buried" or first in delivered
+        if ok:
+            delivered.add(request.sku)
+        code = Code.OK if ok else Code.NO_GRASP_FOUND
+        return PickReport(request.job_id, request.sku, request.order_id, code=code, placed=ok)
+
+    return run
+
+
+def test_a_buried_piece_of_an_order_is_tried_again_after_the_others():
+    dispatcher = Dispatcher(buried_until(set(), "b"))
+    jobs = [dispatcher.submit(sku, "order") for sku in ("buried", "a", "b")]
+    single = dispatcher.submit("c")
+    dispatcher.start()
+    assert all(job.done.wait(WAIT_S) for job in [*jobs, single])
+    assert [job.report.code for job in jobs] == [Code.OK] * 3
+    assert [r.code for r in jobs[0].put_off] == [Code.NO_GRASP_FOUND]
+    assert dispatcher.close()
+
+
+def test_pieces_that_never_work_are_not_tried_for_ever():
+    tries: list[str] = []
+
+    def run(request, progress):
+        tries.append(request.sku)
+        return PickReport(request.job_id, request.sku, request.order_id, code=Code.NO_GRASP_FOUND)
+
+    dispatcher = Dispatcher(run)
+    jobs = [dispatcher.submit(sku, "order") for sku in "ab"]
+    dispatcher.start()
+    assert all(job.done.wait(WAIT_S) for job in jobs)
+    assert {job.report.code for job in jobs} == {Code.NO_GRASP_FOUND} and len(tries) <= 4
+    assert dispatcher.close()

@@ -19,6 +19,26 @@ from pickcell.task.stages import Progress
 log = logging.getLogger(__name__)
 
 
+MAY_WORK_LATER = frozenset(
+    {
+        Code.ITEM_NOT_FOUND,
+        Code.NO_GRASP_FOUND,
+        Code.UNREACHABLE,
+        Code.APPROACH_BLOCKED,
+        Code.NO_PATH,
+        Code.MISSED,
+        Code.SEAL_NOT_MADE,
+        Code.SEAL_LOST,
+        Code.SLIPPED,
+        Code.DROPPED,
+        Code.DOUBLE_PICK,
+        Code.ITEM_MISMATCH,
+    }
+)
+"""Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
+MOST_PUT_OFF = 2
+
+
 class JobState(str, Enum):
     QUEUED = "queued"
     RUNNING = "running"
@@ -41,6 +61,8 @@ class Job:
     state: JobState = JobState.QUEUED
     progress: Progress | None = None
     report: PickReport | None = None
+    put_off: list[PickReport] = field(default_factory=list)
+    """Reports of earlier tries that failed and were put off until others of the order had made room."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -189,9 +211,34 @@ class Dispatcher:
                 log.exception("job %s", job.request.job_id)
                 self._failed(job, error)
             self._current = None
-            job.state = JobState.DONE
-            job.done.set()
+            if not self._put_off(job):
+                job.state = JobState.DONE
+                job.done.set()
             self._tell(job)
+
+    def _put_off(self, job: Job) -> bool:
+        """Queue a failed piece of an order again behind the others, when they may uncover it. True when it was."""
+        report = job.report
+        if report is None or report.code not in MAY_WORK_LATER or report.needs_person or job.cancelled.is_set():
+            return False
+        with self._condition:
+            others = [i for i, other in enumerate(self._queue) if other.request.order_id == job.request.order_id]
+            # one that was put off itself counts only once something has been delivered since this job's last try
+            hope = [i for i in others if not self._queue[i].put_off]
+            if not job.request.order_id or len(job.put_off) >= MOST_PUT_OFF or not (hope or self._moved_since(job)):
+                return False
+            job.put_off.append(report)
+            job.report, job.progress, job.state = None, None, JobState.QUEUED
+            self._queue.insert(others[-1] + 1 if others else 0, job)
+        return True
+
+    def _moved_since(self, job: Job) -> bool:
+        """Whether another piece of the order has been delivered since this job was last put off."""
+        if not job.put_off:
+            return False
+        since = job.put_off[-1].started_unix_s
+        reports = [j.report for j in self._jobs.values() if j.request.order_id == job.request.order_id]
+        return any(r is not None and r.placed and r.started_unix_s > since for r in reports)
 
     def _failed(self, job: Job, error: Exception) -> None:
         request = job.request
@@ -212,6 +259,7 @@ class Dispatcher:
             self._tell(job)
 
         report = self._run_pick(job.request, progress)
+        report.put_off = [f"{earlier.code.value}: {earlier.text}" for earlier in job.put_off]
         job.report = report
         outcome: Outcome[None] = Outcome(report.code, report.text)
         if outcome.info.recovery is Recovery.ASK_PERSON:

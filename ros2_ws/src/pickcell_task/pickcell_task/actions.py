@@ -150,7 +150,7 @@ def order_feedback(ticket: Ticket) -> FulfilOrder.Feedback:
         stage=stage,
         progress=ticket.progress,
         sentence=sentence,
-        finished=_items(ticket),
+        finished=[item_result(report) for report in sorted(ticket.reports, key=lambda r: r.start_s + r.duration_s)],
     )
 
 
