@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.task.ledger import Ledger, Place
+from pickcell.task.record import PickReport
 from pickcell_task.cell_ports import RosCell
 from pickcell_task.desk import Alert, CellState, Desk, Ticket
 from pickcell_task.guard import guarded
@@ -51,6 +52,7 @@ class Board:
         self._statistics = statistics
         self._waiting_for = ""
         self._alert: Alert | None = None
+        self._told_missing: set[str] = set()
         self._lock = threading.Lock()
         self._state = node.create_publisher(PickState, "pick/state", latched(1))
         self._stats = node.create_publisher(CellStats, "stats", latched(1))
@@ -69,8 +71,15 @@ class Board:
     def _on_change(self, ticket: Ticket) -> None:
         for report in ticket.reports:
             self._statistics.add(report)
+            self._tell_missing(ticket, report)
         self.publish_state()
         self._follow_alert()
+
+    def _tell_missing(self, ticket: Ticket, report: PickReport) -> None:
+        """An item whose place is not known is for a person to find; the cell goes on meanwhile."""
+        if report.needs_person and report.job_id not in self._told_missing:
+            self._told_missing.add(report.job_id)
+            self._publish_alert(Alert(ticket.job_id, report.code, report.needs_person), cleared=False)
 
     def _follow_alert(self) -> None:
         """Tell when a person begins or ceases to be needed."""

@@ -50,7 +50,7 @@ class RosCell:
         self.motion = RosMotion(caller, self.sensors)
 
     def interrupted(self) -> Outcome[None]:
-        """CANCELLED, TIMEOUT, MOTION_ABORTED (after a pause) or NODE_LOST when the pick must not go on.
+        """CANCELLED, TIMEOUT, PAUSED (after a long pause) or NODE_LOST when the pick must not go on.
 
         Cheap: asked at every reading of a motion. What :class:`Interruptions` has to say comes once only.
         """

@@ -44,11 +44,11 @@ class Interruptions:
             self._look_again = f"The cell was paused for {paused_s:.0f} s on the way to the item: it looks again."
 
     def verdict(self) -> Outcome[None]:
-        """TIMEOUT, or MOTION_ABORTED after a pause, each once; success otherwise."""
+        """TIMEOUT, or PAUSED after a pause, each once; success otherwise."""
         if self._deadline_s is not None and self._now_s() > self._deadline_s:
             self._deadline_s = None
             return Outcome.failure(Code.TIMEOUT, "The time given for this pick is over.")
         if self._look_again:
             text, self._look_again = self._look_again, ""
-            return Outcome(Code.MOTION_ABORTED, text)
+            return Outcome(Code.PAUSED, text)
         return Outcome.success(None)
