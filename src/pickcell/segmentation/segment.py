@@ -62,7 +62,7 @@ class GeometricSegmenter:
     def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int32]:
         out = np.zeros(len(fused.cloud), np.int32)
         scene = self.patch_scene(fused)
-        if len(scene.rows) == 0:
+        if len(scene.rows) == 0 or len(scene.patches.centres) == 0:  # a few stray points make no patch
             return out
         config, graph, patches = self.config, scene.graph, scene.patches
         evidence = log_odds(graph)
