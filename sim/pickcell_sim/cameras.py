@@ -8,6 +8,7 @@ known only to :func:`truth_body_ids`, which is for the scorer.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -25,6 +26,8 @@ from pickcell_sim.rendering import Lighting, Renderer, View
 
 _SAME_SURFACE_M = 0.003
 _MOVING_RADPS = 0.02
+COSTS_KEPT = 500
+"""Captures over which the costs are taken."""
 
 
 class CameraWorld(Protocol):
@@ -67,12 +70,12 @@ class ExtrinsicError:
 
 @dataclass
 class CaptureStats:
-    """Cost of the captures so far."""
+    """How many captures there were, and what the last of them cost."""
 
     rendered: int = 0
     reused: int = 0
-    render_ms: list[float] = field(default_factory=list)
-    noise_ms: list[float] = field(default_factory=list)
+    render_ms: deque[float] = field(default_factory=lambda: deque(maxlen=COSTS_KEPT))
+    noise_ms: deque[float] = field(default_factory=lambda: deque(maxlen=COSTS_KEPT))
 
     def text(self) -> str:
         """One line: how many views were drawn and reused, and their median cost."""

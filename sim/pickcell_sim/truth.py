@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pybullet as p
 
-from pickcell.geometry import Pose, inverse, pose_from_quat_xyzw
+from pickcell.geometry import Pose, pose_from_quat_xyzw
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.scorer import Where, tote_around
 
 PAD_FORCE_MIN_N = 0.5
 """Both pads must press on an item with this much for it to count as pinched."""
-RIM_MARGIN_M = 0.03
-"""An item counts as in a tote while its centre is within the walls and at most this far above the rim."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,9 @@ class Truth:
         return pose_from_quat_xyzw(position, orientation)
 
     def tote_of(self, item_id: int) -> str | None:
-        """The tote whose walls enclose an item's centre of mass, None when it is in none."""
-        centre = self.item_pose(item_id)[:, 3]
-        for name, tote in self._world.cell.totes.items():
-            x, y, z = (inverse(tote.X_world_tote) @ centre)[:3]
-            inside = abs(x) <= tote.inner[0] / 2 and abs(y) <= tote.inner[1] / 2
-            if inside and -0.005 <= z <= tote.inner[2] + RIM_MARGIN_M:
-                return name
-        return None
+        """The tote that holds an item's centre of mass as the scorer counts it, None when it is in none."""
+        where = tote_around(self._world.cell, self.item_pose(item_id))
+        return None if where is Where.ELSEWHERE else where.value
 
     def items_in(self, tote: str) -> tuple[int, ...]:
         """Items in a tote, by number."""

@@ -24,6 +24,8 @@ SLEEP_SPEED = 0.012
 """m/s and, times ten, rad/s below which an item counts as settled."""
 SLEEP_AFTER_S = 0.3
 SLEEP_CHECK_EVERY = 12
+LOST_BELOW_M = -1.0
+"""There is no floor beside the table: what has fallen this deep stays there."""
 
 
 @dataclass
@@ -206,7 +208,11 @@ class SimWorld:
             if item.held:
                 continue
             linear, angular = p.getBaseVelocity(item.body, physicsClientId=self.client)
-            if max(map(abs, linear)) > SLEEP_SPEED or max(map(abs, angular)) > 10 * SLEEP_SPEED:
+            if p.getBasePositionAndOrientation(item.body, physicsClientId=self.client)[0][2] < LOST_BELOW_M:
+                p.resetBaseVelocity(item.body, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), physicsClientId=self.client)
+                self._activate(item.body, p.ACTIVATION_STATE_SLEEP)
+                item.asleep = True
+            elif max(map(abs, linear)) > SLEEP_SPEED or max(map(abs, angular)) > 10 * SLEEP_SPEED:
                 item.asleep, item.still_since_s = False, None
             elif item.still_since_s is None:
                 item.still_since_s = self.time_s

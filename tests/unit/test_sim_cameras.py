@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pybullet as p
 import pytest
-from pickcell_sim.cameras import CameraFault, ExtrinsicError, SimCameras, truth_body_ids, world_state
+from pickcell_sim.cameras import COSTS_KEPT, CameraFault, ExtrinsicError, SimCameras, truth_body_ids, world_state
 from pickcell_sim.depth_noise import DepthNoiseModel
 from pickcell_sim.items.spawn import item_pose, place_item, spawn_item
 from pickcell_sim.rendering import Renderer, load_egl, metric_depth, projection_matrix
@@ -134,6 +134,8 @@ def test_still_worlds_are_drawn_once_and_noise_is_new_in_every_frame(world: SimW
     cameras.capture("cam_left")
     assert cameras.stats.rendered == 3
     assert "3 drawn" in cameras.stats.text()
+    cameras.stats.noise_ms.extend([1.0] * 2 * COSTS_KEPT)  # a cell runs for days
+    assert len(cameras.stats.noise_ms) == COSTS_KEPT and "noise 1.0 ms" in cameras.stats.text()
 
 
 def test_the_wrist_camera_moves_with_the_arm(world: SimWorld) -> None:

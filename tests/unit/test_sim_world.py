@@ -6,8 +6,9 @@ import numpy as np
 import pybullet as p
 import pytest
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.scorer import tote_around
 from pickcell_sim.truth import Truth
-from pickcell_sim.world import SimWorld, tote_boxes
+from pickcell_sim.world import LOST_BELOW_M, SimWorld, tote_boxes
 from sim_rig import add_block, cell_named, driven
 
 from pickcell.geometry import make_pose
@@ -102,6 +103,18 @@ def test_everything_repeats_with_the_seed() -> None:
     assert np.abs(first - other).max() > 0
 
 
+def test_what_falls_off_the_table_comes_to_rest() -> None:
+    """Or physics would never rest again, and the item would fall for ever."""
+    with driven() as driver:
+        add_block(driver.world, (0.05, 0.05, 0.05), 0.1, (3.0, 0.0, 0.1), item_id=1)
+        driver.advance(0.8)
+        assert driver.world.item_bodies[1].asleep
+        z = Truth(driver).item_pose(1)[2, 3]
+        assert -1.5 < z < LOST_BELOW_M
+        driver.advance(0.5)
+        assert Truth(driver).item_pose(1)[2, 3] == z and driver.world.item_bodies[1].asleep
+
+
 def test_truth_tells_which_tote_an_item_is_in() -> None:
     with driven() as driver:
         totes = driver.cell.totes
@@ -110,9 +123,19 @@ def test_truth_tells_which_tote_an_item_is_in() -> None:
         driver.advance(0.5)
         truth = Truth(driver)
         assert [truth.tote_of(i) for i in (1, 2, 3)] == ["source", "destination", None]
+        assert [tote_around(driver.cell, truth.item_pose(i)).value for i in (1, 2, 3)] == [
+            "source",
+            "destination",
+            "elsewhere",
+        ]
         assert truth.items_in("source") == (1,)
         assert truth.speed(1) < 0.01
         assert truth.hand().items == ()
+        x, y, z = totes["source"].position
+        rim = z + totes["source"].inner[2]
+        for number, above in ((4, 0.05), (5, 0.09)):  # long items stand out of a tote
+            add_block(driver.world, (0.02, 0.02, 0.02), 0.1, (x, y, rim + above), item_id=number)
+        assert [truth.tote_of(i) for i in (4, 5)] == ["source", None]
         with pytest.raises(KeyError, match="no item 9"):
             truth.item_pose(9)
 

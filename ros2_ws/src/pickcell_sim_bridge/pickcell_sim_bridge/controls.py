@@ -25,13 +25,11 @@ from typing import Any, Protocol
 from pickcell_sim.cameras import CameraFault, SimCameras
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose
+from pickcell_sim.truth import Truth
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
-
-from pickcell.cell import CellConfig
-from pickcell.geometry import Pose, inverse
 
 FAULTS_PARAMETER = "camera_faults"
 
@@ -51,19 +49,12 @@ class Bridge(Protocol):
 
 def where_items_are(driver: SimDriver) -> list[dict[str, Any]]:
     """Ground truth for scorers: SKU, centre in the world (m), and the tote that holds the centre (empty: none does)."""
-    out = []
+    out, truth = [], Truth(driver)
     for item in driver.world.item_bodies.values():
         X = item_pose(driver.world, item)
-        out.append({"sku": item.name, "position": X[:3, 3].round(4).tolist(), "tote": _tote_around(driver.cell, X)})
+        tote = truth.tote_of(item.item_id) or ""
+        out.append({"sku": item.name, "position": X[:3, 3].round(4).tolist(), "tote": tote})
     return out
-
-
-def _tote_around(cell: CellConfig, X_world_item: Pose) -> str:
-    for name, tote in cell.totes.items():
-        x, y, z = (inverse(tote.X_world_tote) @ X_world_item)[:3, 3]
-        if abs(x) < tote.inner[0] / 2 and abs(y) < tote.inner[1] / 2 and -0.01 < z < tote.inner[2]:
-            return name
-    return ""
 
 
 def set_camera_faults(cameras: SimCameras, faults: Sequence[str]) -> None:
