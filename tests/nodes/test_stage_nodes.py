@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,7 @@ def test_broken_requests_are_answered_and_leave_the_node_alive(stages):
 )
 def test_camera_faults_are_typed_name_the_camera_and_pass(stages, scene, faults, codes, said):
     stages.set_faults(*faults)
+    time.sleep(0.5)  # let what was taken before become older than the request
     answer = stages.observe()
     assert answer.outcome.code in codes and said in answer.outcome.text, answer.outcome
     wait_until(lambda: stages.instances[-1].outcome.code in codes, 5.0, "scene/instances tells the failure too")
