@@ -10,12 +10,16 @@ import threading
 import time
 
 import numpy as np
+from control_msgs.action import ParallelGripperCommand
 from geometry_msgs.msg import WrenchStamped
 from pickcell_conversions.drivers import camera_info_to_msg, color_to_msg, depth_to_msg
+from pickcell_drivers.action_calls import wait_future, wait_server
 from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
-from pickcell_drivers.hand import VACUUM_SERVICE, RosHand
+from pickcell_drivers.hand import GRIPPER_ACTION, VACUUM_SERVICE, RosHand
 from pickcell_drivers.readings import RobotReadings
 from pickcell_drivers.transforms import TransformBuffer
+from pickcell_node.action_client import ThreadedActionClient
+from rclpy.action import ActionServer
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_processes import CELL_FILE, free_domain, spinning_node, wait_until
 from sensor_msgs.msg import CameraInfo, FluidPressure, Image, JointState
@@ -149,3 +153,44 @@ def test_switching_the_vacuum_off_ends_when_the_line_is_vented(node, fill_s, lea
     took_s, left_pa = time.monotonic() - start, sensors.vacuum_pa
     assert least_s < took_s < most_s
     assert left_pa < 2_000.0 or took_s >= 0.5
+
+
+class SlowToRegister:
+    """rclpy's handle of an action client, on a core so busy that an answer comes before its request is registered."""
+
+    def __init__(self, handle) -> None:
+        self._handle = handle
+
+    def __enter__(self):
+        return self._handle.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._handle.__exit__(*error)
+
+    def __getattr__(self, name: str):
+        method = getattr(self._handle, name)
+        if not name.startswith("send_"):
+            return method
+
+        def send(request):
+            number = method(request)
+            time.sleep(0.2)
+            return number
+
+        return send
+
+
+def test_an_answer_that_comes_before_its_request_is_registered_is_not_lost(node):
+    def grip(goal) -> ParallelGripperCommand.Result:
+        goal.succeed()
+        return ParallelGripperCommand.Result(reached_goal=True)
+
+    server = ActionServer(node, ParallelGripperCommand, GRIPPER_ACTION, grip)
+    client = ThreadedActionClient(node, ParallelGripperCommand, GRIPPER_ACTION)
+    assert wait_server(client, 5.0)
+    client._client_handle = SlowToRegister(client._client_handle)
+    sending = client.send_goal_async(ParallelGripperCommand.Goal())
+    assert wait_future(sending, 3.0) and sending.result().accepted
+    result = sending.result().get_result_async()
+    assert wait_future(result, 3.0) and result.result().result.reached_goal
+    server.destroy()

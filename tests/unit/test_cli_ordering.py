@@ -117,7 +117,7 @@ class EndingConnection(FakeConnection):
 @pytest.mark.parametrize(("by_user", "error"), [(True, InterruptedByUserError), (False, NotRunningError)])
 def test_a_job_whose_acceptance_comes_late_is_cancelled(monkeypatch, by_user, error) -> None:
     client, display = FakeClient(after_s=0.3), FakeDisplay()
-    monkeypatch.setattr(ordering, "ActionClient", client)
+    monkeypatch.setattr(ordering, "ThreadedActionClient", client)
     with pytest.raises(error):
         ordering.Follower(EndingConnection(by_user), "auto").pick("a", 0.0, display)
     assert client.cancelled.is_set()
@@ -127,7 +127,7 @@ def test_a_job_whose_acceptance_comes_late_is_cancelled(monkeypatch, by_user, er
 @pytest.mark.parametrize(("after_s", "accepted"), [(None, True), (0.0, False)])
 def test_a_job_that_was_never_taken_needs_no_cancel(monkeypatch, after_s, accepted) -> None:
     client, display = FakeClient(after_s, accepted), FakeDisplay()
-    monkeypatch.setattr(ordering, "ActionClient", client)
+    monkeypatch.setattr(ordering, "ThreadedActionClient", client)
     monkeypatch.setattr(ordering, "ACCEPT_WAIT_S", 0.2)
     with pytest.raises(InterruptedByUserError):
         ordering.Follower(EndingConnection(True), "auto").pick("a", 0.0, display)

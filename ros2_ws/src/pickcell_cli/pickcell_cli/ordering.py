@@ -12,7 +12,7 @@ from pickcell_interfaces.action import FulfilOrder, PickItem
 from pickcell_interfaces.msg import ItemResult, OrderLine, PickState
 from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from pickcell_interfaces.srv import Cancel, Reset
-from rclpy.action import ActionClient
+from pickcell_node.action_client import ThreadedActionClient
 from std_srvs.srv import SetBool
 
 from pickcell_cli.connection import POLL_S, Connection, InterruptedByUserError, NotRunningError
@@ -62,7 +62,7 @@ class Follower:
 
     def _follow(self, action: Any, name: str, goal: Any, display: OrderDisplay) -> Any:
         connection = self._connection
-        client = ActionClient(connection.node, action, name)
+        client = ThreadedActionClient(connection.node, action, name)
         if not connection.wait_until(client.server_is_ready, 5.0):
             raise NotRunningError(f"nobody offers the action '{name}'")
         sending = client.send_goal_async(goal, feedback_callback=self._take)

@@ -11,7 +11,7 @@ from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
 from control_msgs.action import FollowJointTrajectory
 from pickcell_conversions.drivers import duration_msg, trajectory_to_msg
-from rclpy.action import ActionClient
+from pickcell_node.action_client import ThreadedActionClient
 from rclpy.node import Node
 
 from pickcell.cell import CellConfig
@@ -61,7 +61,7 @@ class RosArm:
         self._readings = readings
         self._clock = clock or RosClock(node)
         self.limits = limits or ArmLimits()
-        self._client = ActionClient(node, FollowJointTrajectory, ACTION)
+        self._client = ThreadedActionClient(node, FollowJointTrajectory, ACTION)
         self._cancel_client = node.create_client(CancelGoal, f"{ACTION}/_action/cancel_goal")
         self._moving = threading.Lock()
         self._stop_asked = threading.Event()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from control_msgs.action import ParallelGripperCommand
-from rclpy.action import ActionClient
+from pickcell_node.action_client import ThreadedActionClient
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
@@ -55,7 +55,7 @@ class RosHand:
         self._readings = readings
         self._clock = clock or RosClock(node)
         self.limits = limits or HandLimits()
-        self._gripper = ActionClient(node, ParallelGripperCommand, GRIPPER_ACTION)
+        self._gripper = ThreadedActionClient(node, ParallelGripperCommand, GRIPPER_ACTION)
         self._vacuum = node.create_client(SetBool, VACUUM_SERVICE)
 
     def set_jaw(self, width_m: float, force_n: float) -> Outcome[JawState]:
