@@ -205,16 +205,25 @@ class Dispatcher:
                 job = self._queue.popleft()
                 job.state = JobState.RUNNING
                 self._current = job
-            try:
-                self._run(job)
-            except Exception as error:  # the worker must outlive everything: without it the cell takes jobs and never runs
-                log.exception("job %s", job.request.job_id)
-                self._failed(job, error)
+            # put off, and nothing has made room since: a further try would end the same
+            hopeless = bool(job.put_off) and not self._moved_since(job)
+            if hopeless:
+                job.report = job.put_off.pop()
+            else:
+                self._run_guarded(job)
             self._current = None
-            if not self._put_off(job):
+            if hopeless or not self._put_off(job):
                 job.state = JobState.DONE
                 job.done.set()
             self._tell(job)
+
+    def _run_guarded(self, job: Job) -> None:
+        """The worker must outlive everything: without it the cell takes jobs and never runs them."""
+        try:
+            self._run(job)
+        except Exception as error:
+            log.exception("job %s", job.request.job_id)
+            self._failed(job, error)
 
     def _put_off(self, job: Job) -> bool:
         """Queue a failed piece of an order again behind the others, when they may uncover it. True when it was."""
@@ -223,19 +232,15 @@ class Dispatcher:
             return False
         with self._condition:
             others = [i for i, other in enumerate(self._queue) if other.request.order_id == job.request.order_id]
-            # one that was put off itself counts only once something has been delivered since this job's last try
-            hope = [i for i in others if not self._queue[i].put_off]
-            if not job.request.order_id or len(job.put_off) >= MOST_PUT_OFF or not (hope or self._moved_since(job)):
+            if not job.request.order_id or not others or len(job.put_off) >= MOST_PUT_OFF:
                 return False
             job.put_off.append(report)
             job.report, job.progress, job.state = None, None, JobState.QUEUED
-            self._queue.insert(others[-1] + 1 if others else 0, job)
+            self._queue.insert(others[-1] + 1, job)
         return True
 
     def _moved_since(self, job: Job) -> bool:
         """Whether another piece of the order has been delivered since this job was last put off."""
-        if not job.put_off:
-            return False
         since = job.put_off[-1].started_unix_s
         reports = [j.report for j in self._jobs.values() if j.request.order_id == job.request.order_id]
         return any(r is not None and r.placed and r.started_unix_s > since for r in reports)
