@@ -62,11 +62,12 @@ def _timeline(reports: list[PickReport], width: int = 960, row: int = 22) -> Mar
     parts = [f'<svg viewBox="0 0 {width} {row * len(reports) + 30}" role="img" aria-label="timeline">']
     for i, report in enumerate(reports):
         y = i * row + 4
-        parts.append(f'<text x="0" y="{y + 13}" class="label">{html.escape(report.sku[:24])}</text>')
+        parts.append(f'<text x="0" y="{y + 13}">{html.escape(report.sku[:24])}</text>')
         parts.extend(_bar(stage, left + (stage.start_s - start) * scale, y, scale, row - 8) for stage in report.stages)
     for k in range(6):
         x, y = left + k * span / 5 * scale, row * len(reports) + 20
-        parts.append(f'<text x="{x:.1f}" y="{y}" class="tick">{k * span / 5:.0f} s</text>')
+        anchor = "end" if k == 5 else "start"
+        parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{k * span / 5:.0f} s</text>')
     return Markup("".join(parts) + "</svg>")
 
 
