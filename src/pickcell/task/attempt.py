@@ -28,6 +28,7 @@ from pickcell.values import (
 if TYPE_CHECKING:
     from pickcell.task.pick import PickTask
 
+NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
 TARGETS_TRIED = 3
 """Instances that may be the wanted item are tried in turn, up to so many."""
 
@@ -69,7 +70,8 @@ class Attempt:
         plan = chosen.unwrap()
         outcome = self._take(scene, plan)
         if not outcome.ok:
-            self.failed.append(plan.candidate)
+            if outcome.code not in NOT_THE_GRASPS_FAULT:
+                self.failed.append(plan.candidate)
             self.pictures.scene("at failure", scene)
             return outcome.failed_as()
         held = outcome.unwrap()
