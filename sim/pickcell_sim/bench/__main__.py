@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pickcell_sim.bench import idle as idle_bench
 from pickcell_sim.bench import pick as pick_bench
 from pickcell_sim.bench.episode import EpisodeResult
 from pickcell_sim.bench.failures import write_failure_sheet
@@ -60,6 +62,26 @@ def pick(
     sheet = failures or workspace / "failures.png"
     if write_failure_sheet(episodes, workspace / "jobs", sheet):
         console.print(f"Pictures of what failed: {sheet}")
+    if json:
+        result.write(json)
+        console.print(f"Kept in {json}")
+
+
+@app.command()
+def idle(
+    seconds: Annotated[int, typer.Option(min=2, help="How long to watch.")] = 20,
+    json: Annotated[Path | None, typer.Option(help="Write the result here, e.g. docs/benchmarks/idle.json.")] = None,
+) -> None:
+    """Processor share of a cell that is up and waits (start it with `./cell up`, give it a few seconds)."""
+    var = Path(os.environ.get("PICKCELL_VAR", REPOSITORY / "var"))
+    try:
+        with console.status(f"watching for {seconds} s"):
+            shares = idle_bench.measure(var, seconds)
+    except idle_bench.NoCellError as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(3) from None
+    result = idle_bench.summarise(shares, seconds, REPOSITORY)
+    _print(result)
     if json:
         result.write(json)
         console.print(f"Kept in {json}")
