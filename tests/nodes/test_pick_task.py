@@ -31,6 +31,8 @@ class Operator:
         self.stats: list[CellStats] = []
         self.alerts: list[Alert] = []
         self._clients = {}
+        self._mark = 0
+        """How many states had come when something was asked for last."""
         latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         node.create_subscription(PickState, "pick/state", self.states.append, latched)
         node.create_subscription(CellStats, "stats", self.stats.append, latched)
@@ -52,6 +54,7 @@ class Operator:
         return future.result()
 
     def pick(self, sku, **fields):
+        self._mark = len(self.states)
         return self.call(Pick, "pick", sku=sku, **fields)
 
     def fill(self, count=3):
@@ -68,15 +71,16 @@ class Operator:
         return next(s.job for s in reversed(self.states) if s.job.job_id == job_id and s.job.state == "done")
 
     def reach(self, stage, timeout_s=20.0):
-        """Wait until the running pick is in ``stage``."""
+        """Wait until what was asked for last has come to ``stage``, or just past it: some last a few milliseconds."""
         end = time.monotonic() + timeout_s
-        while self.state.stage != stage:
+        while all(s.stage != stage for s in self.states[self._mark :]):
             said = [(s.state, s.job.job_id, s.stage, s.sentence) for s in self.states[-6:]]
             assert time.monotonic() < end, f"{stage} not reached within {timeout_s:.0f} s: {said}"
             time.sleep(0.005)
 
     def goal(self, client, goal, feedback=None):
         assert client.wait_for_server(10.0)
+        self._mark = len(self.states)
         kept = feedback if feedback is not None else []
         sending = client.send_goal_async(goal, feedback_callback=lambda msg: kept.append(msg.feedback))
         wait_until(sending.done, 5.0, "the goal is accepted")
