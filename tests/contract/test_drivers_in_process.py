@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from driver_contract import DrivenCell, DriverContract
-from pickcell_sim.ports import SimPorts
 from sim_rig import driven
+
+from pickcell_sim.ports import SimPorts
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from driver_contract import DrivenCell, DriverContract
-from pickcell_drivers.action_calls import call_service, wait_server
-from pickcell_drivers.arm import RosArm
-from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
-from pickcell_drivers.clock import RosClock
-from pickcell_drivers.hand import RosHand
-from pickcell_drivers.readings import RobotReadings
 from ros_processes import CELL_FILE, free_domain, spinning_node, start_robot_state, start_sim
 from std_srvs.srv import SetBool
 
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse
 from pickcell.outcome import Code
+from pickcell_drivers.action_calls import call_service, wait_server
+from pickcell_drivers.arm import RosArm
+from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
+from pickcell_drivers.clock import RosClock
+from pickcell_drivers.hand import RosHand
+from pickcell_drivers.readings import RobotReadings
 
 pytestmark = pytest.mark.nodes
 

@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 
 import rclpy
-from control_msgs.action import FollowJointTrajectory, ParallelGripperCommand
 from geometry_msgs.msg import WrenchStamped
-from pickcell_conversions.drivers import seconds
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -19,7 +17,9 @@ from sensor_msgs.msg import FluidPressure, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from control_msgs.action import FollowJointTrajectory, ParallelGripperCommand
 from pickcell.cell import load_cell
+from pickcell_conversions.drivers import seconds
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config/cells/panda.yaml")
 RATE_HZ = 40.0

@@ -12,11 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pickcell_conversions.drivers import joint_state_from_msg, trajectory_to_msg
-from pickcell_conversions.grasps import candidates_from_msg, decision_to_msg
-from pickcell_conversions.motions import approach_to_msg, place_to_msg
-from pickcell_conversions.outcomes import manifest_from_msg
-from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
 from pickcell_interfaces.msg import CameraRate
 from pickcell_interfaces.srv import (
     ObserveScene,
@@ -27,9 +22,6 @@ from pickcell_interfaces.srv import (
     PlanRetreat,
     SelectGrasp,
 )
-from pickcell_node.heartbeat import HeartbeatPublisher
-from pickcell_node.main import run
-from pickcell_node.serve import serve
 from rclpy.node import Node
 
 from pickcell.cell import load_cell
@@ -50,6 +42,14 @@ from pickcell.values import (
     Tool,
     VoxelGrid,
 )
+from pickcell_conversions.drivers import joint_state_from_msg, trajectory_to_msg
+from pickcell_conversions.grasps import candidates_from_msg, decision_to_msg
+from pickcell_conversions.motions import approach_to_msg, place_to_msg
+from pickcell_conversions.outcomes import manifest_from_msg
+from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
+from pickcell_node.heartbeat import HeartbeatPublisher
+from pickcell_node.main import run
+from pickcell_node.serve import serve
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config/cells/panda.yaml")
 MOTION_S = 0.25

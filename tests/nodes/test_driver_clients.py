@@ -10,15 +10,7 @@ import threading
 import time
 
 import numpy as np
-from control_msgs.action import ParallelGripperCommand
 from geometry_msgs.msg import WrenchStamped
-from pickcell_conversions.drivers import camera_info_to_msg, color_to_msg, depth_to_msg
-from pickcell_drivers.action_calls import wait_future, wait_server
-from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
-from pickcell_drivers.hand import GRIPPER_ACTION, VACUUM_SERVICE, RosHand
-from pickcell_drivers.readings import RobotReadings
-from pickcell_drivers.transforms import TransformBuffer
-from pickcell_node.action_client import ThreadedActionClient
 from rclpy.action import ActionServer
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_processes import CELL_FILE, free_domain, spinning_node, wait_until
@@ -26,8 +18,16 @@ from sensor_msgs.msg import CameraInfo, FluidPressure, Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from control_msgs.action import ParallelGripperCommand
 from pickcell.cell import load_cell
 from pickcell.outcome import Code
+from pickcell_conversions.drivers import camera_info_to_msg, color_to_msg, depth_to_msg
+from pickcell_drivers.action_calls import wait_future, wait_server
+from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
+from pickcell_drivers.hand import GRIPPER_ACTION, VACUUM_SERVICE, RosHand
+from pickcell_drivers.readings import RobotReadings
+from pickcell_drivers.transforms import TransformBuffer
+from pickcell_node.action_client import ThreadedActionClient
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(60)]
 

@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 import yaml
-from pickcell_bringup.launch_runner.resolve import resolve
 from ros_processes import ROOT
+
+from pickcell_bringup.launch_runner.resolve import resolve
 
 pytestmark = pytest.mark.nodes
 

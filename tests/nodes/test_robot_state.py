@@ -7,17 +7,17 @@ import time
 import numpy as np
 import pinocchio as pin
 import pytest
-from pickcell_conversions.drivers import time_msg
-from pickcell_drivers.transforms import TransformBuffer, TransformListener
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_processes import CELL_FILE, STOP_S, NodeProcess, free_domain, spinning_node, start_robot_state, wait_until
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
 
 from pickcell.cell import load_cell
 from pickcell.description import expand_urdf
 from pickcell.geometry import inverse
+from pickcell_conversions.drivers import time_msg
+from pickcell_drivers.transforms import TransformBuffer, TransformListener
+from tf2_msgs.msg import TFMessage
 
 pytestmark = pytest.mark.nodes
 

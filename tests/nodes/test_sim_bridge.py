@@ -9,10 +9,6 @@ from collections import Counter
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from control_msgs.action import FollowJointTrajectory, ParallelGripperCommand
-from control_msgs.msg import JointTolerance
-from pickcell_conversions.drivers import joint_state_from_msg, seconds, trajectory_to_msg
-from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 from rclpy.action import ActionClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_processes import CELL_FILE, ROOT, STOP_S, free_domain, spinning_node, start_sim, wait_until
@@ -21,8 +17,12 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
+from control_msgs.action import FollowJointTrajectory, ParallelGripperCommand
+from control_msgs.msg import JointTolerance
 from pickcell.cell import load_cell
 from pickcell.values import JointTrajectory
+from pickcell_conversions.drivers import joint_state_from_msg, seconds, trajectory_to_msg
+from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 
 pytestmark = pytest.mark.nodes
 

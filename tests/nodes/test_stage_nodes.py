@@ -10,14 +10,8 @@ import pytest
 
 pytest.importorskip("pickcell_interfaces.msg", reason="needs the built workspace")
 
-from pickcell_conversions.drivers import joint_state_to_msg, trajectory_from_msg
-from pickcell_conversions.grasps import decision_from_msg
-from pickcell_conversions.motions import approach_from_msg
-from pickcell_conversions.outcomes import manifest_to_msg
-from pickcell_conversions.scenes import scene_from_msg
 from pickcell_interfaces.msg import GraspCandidates, Heartbeat, SceneInstances
 from pickcell_interfaces.srv import ObserveScene, PlanApproach, PlanHome, PlanRetreat, SelectGrasp
-from pickcell_node.heartbeat import heartbeat_qos
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -35,6 +29,12 @@ from ros_processes import (
 
 from pickcell.cell import load_cell
 from pickcell.values import JointState
+from pickcell_conversions.drivers import joint_state_to_msg, trajectory_from_msg
+from pickcell_conversions.grasps import decision_from_msg
+from pickcell_conversions.motions import approach_from_msg
+from pickcell_conversions.outcomes import manifest_to_msg
+from pickcell_conversions.scenes import scene_from_msg
+from pickcell_node.heartbeat import heartbeat_qos
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(240)]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pickcell_sim.bench.episode import run_episode
-from pickcell_sim.items.totes import load_tote
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
 from pickcell.task.ledger import Ledger, Place
+from pickcell_sim.bench.episode import run_episode
+from pickcell_sim.items.totes import load_tote
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 import pybullet as p
-from pickcell_sim.driver import SimDriver
-from pickcell_sim.world import SimWorld
 
 from pickcell.cell import CellConfig, load_cell
 from pickcell.description import expand_urdf
 from pickcell.values import JointTrajectory
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.world import SimWorld
 
 CELLS = Path(__file__).parents[2] / "config" / "cells"
 POINT_S = 0.01

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pickcell_sim.bench.result import BenchResult, Metric, write_page
 from pickcell_sim.bench.statistics import bootstrap, median, rate_per_hour, wilson
 

@@ -10,10 +10,11 @@ import pytest
 
 ordering = pytest.importorskip("pickcell_cli.ordering", reason="needs the built workspace")
 
-from pickcell_cli.connection import InterruptedByUserError, NotRunningError
 from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from pickcell_interfaces.msg import PickState
 from rclpy.task import Future
+
+from pickcell_cli.connection import InterruptedByUserError, NotRunningError
 
 
 class FakeDisplay:

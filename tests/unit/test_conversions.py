@@ -10,8 +10,6 @@ pytest.importorskip("pickcell_interfaces.msg", reason="needs the built workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pickcell_conversions import clouds, geometry, grasps, motions, outcomes, scenes
-from pickcell_conversions.drivers import MessageError, time_msg
 from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
@@ -36,6 +34,8 @@ from pickcell.values import (
     Tool,
     VoxelGrid,
 )
+from pickcell_conversions import clouds, geometry, grasps, motions, outcomes, scenes
+from pickcell_conversions.drivers import MessageError, time_msg
 
 few = settings(max_examples=30, deadline=None)
 finite = st.floats(-1e3, 1e3)

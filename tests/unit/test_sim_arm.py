@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pickcell_sim.arm import ArmState, GoalRejectedError
-from pickcell_sim.driver import SimDriver
 from sim_rig import ToolMotion, add_block, driven
 
 from pickcell.values import JointTrajectory
+from pickcell_sim.arm import ArmState, GoalRejectedError
+from pickcell_sim.driver import SimDriver
 
 STEP_S = 1 / 240
 

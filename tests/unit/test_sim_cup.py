@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pybullet as p
 import pytest
-from pickcell_sim.driver import SimDriver
 from sim_rig import add_block, driven, height
+
+from pickcell_sim.driver import SimDriver
 
 OVERTRAVEL_M = 0.005
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pybullet as p
 import pytest
+
+from pickcell.cell import load_cell
+from pickcell.geometry import inverse, transform_points
 from pickcell_sim.fill import FillError, fill_tote
 from pickcell_sim.items import random_tote
 from pickcell_sim.items.spawn import clear_items, item_pose, item_speed, outline
 from pickcell_sim.world import SimWorld
-
-from pickcell.cell import load_cell
-from pickcell.geometry import inverse, transform_points
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
 

@@ -11,6 +11,10 @@ import pybullet as p
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
+from pickcell.catalogue import load_catalogue
+from pickcell.geometry import make_pose
 from pickcell_sim.items import faces, item_spec, load_split, load_tote, random_tote
 from pickcell_sim.items.assets import COLLISION_THICKNESS_M, ensure_item
 from pickcell_sim.items.barcode import ean13, modules
@@ -18,10 +22,6 @@ from pickcell_sim.items.irregular import load_blob
 from pickcell_sim.items.spawn import load_item, outline
 from pickcell_sim.items.spec import KINDS, REPOSITORY, all_specs
 from pickcell_sim.items.totes import ToteFileError
-from PIL import Image
-
-from pickcell.catalogue import load_catalogue
-from pickcell.geometry import make_pose
 
 CATALOGUE = load_catalogue()
 SAMPLE = ("irregular-054", "box-013", "cylinder-004", "card-000", "box-022")

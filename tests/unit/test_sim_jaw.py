@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pybullet as p
 import pytest
+from sim_rig import add_block, driven, height
+
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.ports import SimPorts
-from sim_rig import add_block, driven, height
 
 
 def block_between_the_pads(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pickcell_sim.playback import Playback
 
 LIMITS = np.array([15.0, 7.5])

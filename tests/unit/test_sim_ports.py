@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pickcell_sim.driver import SimDriver
-from pickcell_sim.ports import SimPorts
 from sim_rig import ToolMotion, cell_named, driven
 
 from pickcell.outcome import Code
 from pickcell.values import JointTrajectory, RobotReading
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.ports import SimPorts
 
 
 def down(driver: SimDriver, distance: float = 0.1, acceleration: float = 1.0) -> JointTrajectory:

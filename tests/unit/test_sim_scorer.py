@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pybullet as p
 import pytest
-from pickcell_sim.items.spawn import place_item, spawn_item
-from pickcell_sim.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
-from pickcell_sim.world import SimWorld
 
 from pickcell.cell import load_cell
 from pickcell.geometry import Pose, make_pose
+from pickcell_sim.items.spawn import place_item, spawn_item
+from pickcell_sim.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
+from pickcell_sim.world import SimWorld
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
 FLOOR = 0.006

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pybullet as p
 import pytest
-from pickcell_sim.driver import SimDriver
-from pickcell_sim.scorer import tote_around
-from pickcell_sim.truth import Truth
-from pickcell_sim.world import LOST_BELOW_M, SimWorld, tote_boxes
 from sim_rig import add_block, cell_named, driven
 
 from pickcell.geometry import make_pose
 from pickcell.values import JointTrajectory
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.scorer import tote_around
+from pickcell_sim.truth import Truth
+from pickcell_sim.world import LOST_BELOW_M, SimWorld, tote_boxes
 
 
 def ray_height(world: SimWorld, x: float, y: float) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pybullet as p
 import pytest
-from pickcell_sim.ports import SimPorts
 from sim_rig import ToolMotion, add_block, driven
+
+from pickcell_sim.ports import SimPorts
 
 HAND_KG = 0.70 + 2 * 0.06 + 0.12 + 4 * 1e-4
 

@@ -12,16 +12,16 @@ import pytest
 pytest.importorskip("pickcell_task.desk", reason="needs the built workspace")
 
 from pickcell_interfaces.srv import Explain
-from pickcell_task.board import Board
-from pickcell_task.desk import Desk
-from pickcell_task.guard import guarded, guarded_service
-from pickcell_task.interruptions import Interruptions
-from pickcell_task.statistics import CellStatistics
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
 from pickcell.task.dispatcher import Dispatcher, Job
 from pickcell.task.record import PickReport
 from pickcell.task.stages import Progress
+from pickcell_task.board import Board
+from pickcell_task.desk import Desk
+from pickcell_task.guard import guarded, guarded_service
+from pickcell_task.interruptions import Interruptions
+from pickcell_task.statistics import CellStatistics
 
 
 class FakeClock:

@@ -12,12 +12,12 @@ from pickcell_interfaces.action import FulfilOrder, PickItem
 from pickcell_interfaces.msg import ItemResult, OrderLine, PickState
 from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from pickcell_interfaces.srv import Cancel, Reset
-from pickcell_node.action_client import ThreadedActionClient
 from std_srvs.srv import SetBool
 
 from pickcell_cli.connection import POLL_S, Connection, InterruptedByUserError, NotRunningError
 from pickcell_cli.display import OrderDisplay
 from pickcell_cli.manifest import SIM_SERVICE
+from pickcell_node.action_client import ThreadedActionClient
 
 CANCEL_WAIT_S = 8.0
 ACCEPT_WAIT_S = 2.0

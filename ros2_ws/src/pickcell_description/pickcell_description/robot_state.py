@@ -9,18 +9,18 @@ from __future__ import annotations
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
-from pickcell_conversions.drivers import nanoseconds, transform_to_msg
-from pickcell_node.main import run
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
 
 from pickcell.cell import CellConfig, load_cell
 from pickcell.description import expand_urdf
 from pickcell.geometry import Pose, inverse
+from pickcell_conversions.drivers import nanoseconds, transform_to_msg
 from pickcell_description.link_tree import LinkTree, parse_link_tree
+from pickcell_node.main import run
+from tf2_msgs.msg import TFMessage
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVED = 2e-4

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
-from control_msgs.action import FollowJointTrajectory
-from pickcell_conversions.drivers import duration_msg, trajectory_to_msg
-from pickcell_node.action_client import ThreadedActionClient
 from rclpy.node import Node
 
+from control_msgs.action import FollowJointTrajectory
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code, Outcome
 from pickcell.ports import StopWhen
 from pickcell.values import JointTrajectory, RobotReading
+from pickcell_conversions.drivers import duration_msg, trajectory_to_msg
 from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 from pickcell_drivers.clock import Deadline, RosClock
 from pickcell_drivers.readings import RobotReadings
+from pickcell_node.action_client import ThreadedActionClient
 
 ACTION = "/arm_controller/follow_joint_trajectory"
 

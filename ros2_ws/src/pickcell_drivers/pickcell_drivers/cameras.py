@@ -8,14 +8,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pickcell_conversions.drivers import (
-    MessageError,
-    camera_model_from_msg,
-    color_from_msg,
-    depth_from_msg,
-    nanoseconds,
-    seconds,
-)
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -24,6 +16,14 @@ from sensor_msgs.msg import CameraInfo, Image
 from pickcell.cell import CameraConfig
 from pickcell.outcome import Code
 from pickcell.values import BASE_FRAME, CameraModel, RgbdFrame
+from pickcell_conversions.drivers import (
+    MessageError,
+    camera_model_from_msg,
+    color_from_msg,
+    depth_from_msg,
+    nanoseconds,
+    seconds,
+)
 from pickcell_drivers.clock import RosClock
 from pickcell_drivers.transforms import TransformBuffer, TransformError, TransformListener
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from control_msgs.action import ParallelGripperCommand
-from pickcell_node.action_client import ThreadedActionClient
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
+from control_msgs.action import ParallelGripperCommand
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code, Outcome
 from pickcell.values import JawState
 from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 from pickcell_drivers.clock import Deadline, RosClock
 from pickcell_drivers.readings import RobotReadings
+from pickcell_node.action_client import ThreadedActionClient
 
 GRIPPER_ACTION = "/gripper_controller/gripper_cmd"
 VACUUM_SERVICE = "/vacuum/set"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from geometry_msgs.msg import WrenchStamped
-from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds, wrench_from_msg
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import FluidPressure
@@ -18,6 +17,7 @@ from std_msgs.msg import Bool
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code, Outcome
 from pickcell.values import JawState, JointState, RobotReading, Wrench
+from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds, wrench_from_msg
 from pickcell_drivers.clock import RosClock
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -192,6 +192,7 @@ class TransformListener:
 
     def __init__(self, node: Node, buffer: TransformBuffer) -> None:
         from rclpy.qos import DurabilityPolicy, QoSProfile
+
         from tf2_msgs.msg import TFMessage
 
         self._node = node

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pickcell_conversions.drivers import time_msg
-from pickcell_conversions.grasps import decision_to_msg
-from pickcell_conversions.outcomes import outcome_to_msg
-from pickcell_conversions.scenes import scene_from_msg
 from pickcell_interfaces.msg import GraspCandidates
 from pickcell_interfaces.srv import SelectGrasp
-from pickcell_node.heartbeat import HeartbeatPublisher
-from pickcell_node.main import run
-from pickcell_node.parameters import read_parameters
-from pickcell_node.serve import serve
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -22,6 +14,14 @@ from pickcell.cell import load_cell
 from pickcell.grasping.selector import GraspSelector
 from pickcell.outcome import Outcome
 from pickcell.values import BASE_FRAME, GraspDecision
+from pickcell_conversions.drivers import time_msg
+from pickcell_conversions.grasps import decision_to_msg
+from pickcell_conversions.outcomes import outcome_to_msg
+from pickcell_conversions.scenes import scene_from_msg
+from pickcell_node.heartbeat import HeartbeatPublisher
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from pickcell_node.serve import serve
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -7,15 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pickcell_conversions.drivers import MessageError, joint_state_from_msg, trajectory_to_msg
-from pickcell_conversions.grasps import candidates_from_msg
-from pickcell_conversions.motions import approach_to_msg, held_from_msg, place_to_msg
-from pickcell_conversions.scenes import scene_from_msg
 from pickcell_interfaces.srv import PlanApproach, PlanHome, PlanLift, PlanPlace, PlanRetreat
-from pickcell_node.heartbeat import HeartbeatPublisher
-from pickcell_node.main import run
-from pickcell_node.parameters import read_parameters
-from pickcell_node.serve import serve
 from rclpy.node import Node
 from sensor_msgs.msg import JointState as JointStateMsg
 
@@ -24,6 +16,14 @@ from pickcell.description import expand_urdf
 from pickcell.motion import MotionPlanner
 from pickcell.outcome import Outcome
 from pickcell.values import ApproachPlan, JointTrajectory, PlacePlan
+from pickcell_conversions.drivers import MessageError, joint_state_from_msg, trajectory_to_msg
+from pickcell_conversions.grasps import candidates_from_msg
+from pickcell_conversions.motions import approach_to_msg, held_from_msg, place_to_msg
+from pickcell_conversions.scenes import scene_from_msg
+from pickcell_node.heartbeat import HeartbeatPublisher
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from pickcell_node.serve import serve
 
 
 @dataclass(frozen=True)

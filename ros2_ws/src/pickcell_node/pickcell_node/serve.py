@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from pickcell_conversions.drivers import MessageError
-from pickcell_conversions.outcomes import outcome_to_msg
 from rclpy.node import Node
 
 from pickcell.outcome import Code, Outcome
+from pickcell_conversions.drivers import MessageError
+from pickcell_conversions.outcomes import outcome_to_msg
 from pickcell_node.heartbeat import HeartbeatPublisher
 
 Handler = Callable[[Any, Any], Outcome[Any]]

@@ -6,8 +6,6 @@ import threading
 import time
 from collections import deque
 
-from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds
-from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
 from pickcell_interfaces.msg import CameraRate
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -16,6 +14,8 @@ from sensor_msgs.msg import JointState as JointStateMsg
 
 from pickcell.cell import CellConfig
 from pickcell.values import JointState
+from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds
+from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
 
 RATE_WINDOW_S = 2.0
 

@@ -11,16 +11,8 @@ import time
 from dataclasses import dataclass
 
 import rclpy
-from pickcell_conversions.drivers import seconds, time_msg
-from pickcell_conversions.outcomes import manifest_from_msg, named_values_to_msg, outcome_to_msg
-from pickcell_conversions.scenes import health_to_msg, scene_to_msg, summary_to_msg
-from pickcell_drivers.cameras import CameraGap, CameraSourceConfig
 from pickcell_interfaces.msg import SceneInstances
 from pickcell_interfaces.srv import ObserveScene
-from pickcell_node.heartbeat import HeartbeatPublisher
-from pickcell_node.main import run
-from pickcell_node.parameters import read_parameters
-from pickcell_node.serve import serve
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -31,6 +23,14 @@ from pickcell.description import expand_urdf
 from pickcell.outcome import Code, Outcome
 from pickcell.perception import PerceptionPipeline
 from pickcell.values import BASE_FRAME, RgbdFrame, Scene
+from pickcell_conversions.drivers import seconds, time_msg
+from pickcell_conversions.outcomes import manifest_from_msg, named_values_to_msg, outcome_to_msg
+from pickcell_conversions.scenes import health_to_msg, scene_to_msg, summary_to_msg
+from pickcell_drivers.cameras import CameraGap, CameraSourceConfig
+from pickcell_node.heartbeat import HeartbeatPublisher
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from pickcell_node.serve import serve
 from pickcell_perception.inputs import SceneInputs
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

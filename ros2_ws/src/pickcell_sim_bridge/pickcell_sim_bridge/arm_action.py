@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from control_msgs.action import FollowJointTrajectory
-from control_msgs.msg import JointTolerance
 from numpy.typing import NDArray
-from pickcell_conversions.drivers import MessageError, duration_msg, seconds, time_msg, trajectory_from_msg
-from pickcell_sim.arm import ArmState, GoalRejectedError
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from control_msgs.action import FollowJointTrajectory
+from control_msgs.msg import JointTolerance
 from pickcell.values import JointTrajectory
+from pickcell_conversions.drivers import MessageError, duration_msg, seconds, time_msg, trajectory_from_msg
+from pickcell_sim.arm import ArmState, GoalRejectedError
 from pickcell_sim_bridge.controls import Bridge
 from pickcell_sim_bridge.goal_slot import GoalSlot, RunningGoal
 

@@ -22,14 +22,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pickcell_sim.cameras import CameraFault, SimCameras
-from pickcell_sim.driver import SimDriver
-from pickcell_sim.items.spawn import item_pose
-from pickcell_sim.truth import Truth
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
+
+from pickcell_sim.cameras import CameraFault, SimCameras
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.items.spawn import item_pose
+from pickcell_sim.truth import Truth
 
 FAULTS_PARAMETER = "camera_faults"
 

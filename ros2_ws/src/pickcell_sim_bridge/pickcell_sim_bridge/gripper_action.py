@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 
-from control_msgs.action import ParallelGripperCommand
-from pickcell_conversions.drivers import time_msg
 from rclpy.action import ActionServer, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from control_msgs.action import ParallelGripperCommand
+from pickcell_conversions.drivers import time_msg
 from pickcell_sim_bridge.controls import Bridge
 from pickcell_sim_bridge.goal_slot import GoalSlot
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.world import STEP_S
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from pickcell_node.main import run
-from pickcell_node.parameters import read_parameters
-from pickcell_sim.driver import HandBusyError, SimDriver
-from pickcell_sim.fill import FillError, fill_tote
-from pickcell_sim.items.totes import ToteContents, load_tote
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
 from pickcell.cell import load_cell
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
+from pickcell_sim.driver import HandBusyError, SimDriver
+from pickcell_sim.fill import FillError, fill_tote
+from pickcell_sim.items.totes import ToteContents, load_tote
 from pickcell_sim_bridge.arm_action import ArmAction
 from pickcell_sim_bridge.camera_topics import CameraTopics
 from pickcell_sim_bridge.controls import offer_controls

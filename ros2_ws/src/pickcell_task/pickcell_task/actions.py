@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from pickcell_conversions.jobs import delivered, item_result
-from pickcell_conversions.outcomes import outcome_to_msg
 from pickcell_interfaces.action import FulfilOrder, PickItem
 from pickcell_interfaces.msg import ItemResult
 from rclpy.action import ActionServer, CancelResponse
@@ -20,6 +18,8 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from pickcell.outcome import Code, Outcome
+from pickcell_conversions.jobs import delivered, item_result
+from pickcell_conversions.outcomes import outcome_to_msg
 from pickcell_task.desk import Desk, Ticket
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 
-from pickcell_conversions.outcomes import code_msg, named_values_to_msg, outcome_to_msg
 from pickcell_interfaces.msg import Alert as AlertMsg
 from pickcell_interfaces.msg import CellStats, LedgerCount, PickState
 from pickcell_interfaces.msg import Job as JobMsg
@@ -15,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.task.ledger import Ledger, Place
 from pickcell.task.record import PickReport
+from pickcell_conversions.outcomes import code_msg, named_values_to_msg, outcome_to_msg
 from pickcell_task.cell_ports import RosCell
 from pickcell_task.desk import Alert, CellState, Desk, Ticket
 from pickcell_task.guard import guarded

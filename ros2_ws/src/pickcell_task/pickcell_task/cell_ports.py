@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pickcell_drivers.arm import RosArm
-from pickcell_drivers.clock import RosClock
-from pickcell_drivers.hand import RosHand
-from pickcell_drivers.readings import RobotReadings
 from pickcell_interfaces.msg import NodeHealth
 from rclpy.node import Node
 
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code, Outcome
+from pickcell_drivers.arm import RosArm
+from pickcell_drivers.clock import RosClock
+from pickcell_drivers.hand import RosHand
+from pickcell_drivers.readings import RobotReadings
 from pickcell_task.interruptions import Interruptions
 from pickcell_task.node_watch import NodeWatch
 from pickcell_task.stage_ports import CallLimits, RosGrasp, RosMotion, RosScene, StageCaller

@@ -7,9 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from pickcell_conversions.outcomes import code_msg
-
 from pickcell.outcome import Code
+from pickcell_conversions.outcomes import code_msg
 
 Log = Callable[[str], Any]
 """Takes the traceback, such as ``node.get_logger().error``."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pickcell_interfaces.msg import CameraRate, Heartbeat, NodeHealth
-from pickcell_node.heartbeat import heartbeat_qos
 from rclpy.event_handler import QoSLivelinessChangedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from pickcell.outcome import Code, Outcome
+from pickcell_node.heartbeat import heartbeat_qos
 
 
 @dataclass

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pickcell_node.main import run
-from pickcell_node.parameters import read_parameters
 from rclpy.node import Node
 
 from pickcell.catalogue import load_catalogue
@@ -25,6 +23,8 @@ from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
 from pickcell.task.request import PickRequest
 from pickcell.task.stages import Progress
+from pickcell_node.main import run
+from pickcell_node.parameters import read_parameters
 from pickcell_task.actions import Actions
 from pickcell_task.board import Board
 from pickcell_task.cell_ports import RosCell

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pickcell_conversions.outcomes import code_msg, manifest_from_msg, outcome_to_msg
 from pickcell_interfaces.srv import Cancel, Explain, GetReport, Pause, Pick, Reset, Resume, SetManifest
 from rclpy.node import Node
 
@@ -12,6 +11,7 @@ from pickcell.outcome import Code, Outcome
 from pickcell.ports import SensorPort
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask
+from pickcell_conversions.outcomes import code_msg, manifest_from_msg, outcome_to_msg
 from pickcell_task.desk import Desk, Ticket
 from pickcell_task.guard import guarded_service
 from pickcell_task.paperwork import Paperwork

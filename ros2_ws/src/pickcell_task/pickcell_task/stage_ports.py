@@ -8,12 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pickcell_conversions.drivers import MessageError, joint_state_to_msg, time_msg, trajectory_from_msg
-from pickcell_conversions.grasps import candidates_to_msg, decision_from_msg
-from pickcell_conversions.motions import approach_from_msg, held_to_msg, place_from_msg
-from pickcell_conversions.outcomes import manifest_to_msg, outcome_from_msg
-from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
-from pickcell_drivers.action_calls import wait_server
 from pickcell_interfaces.msg import HeldItem as HeldItemMsg
 from pickcell_interfaces.msg import Scene as SceneMsg
 from pickcell_interfaces.srv import (
@@ -40,6 +34,12 @@ from pickcell.values import (
     PlacePlan,
     Scene,
 )
+from pickcell_conversions.drivers import MessageError, joint_state_to_msg, time_msg, trajectory_from_msg
+from pickcell_conversions.grasps import candidates_to_msg, decision_from_msg
+from pickcell_conversions.motions import approach_from_msg, held_to_msg, place_from_msg
+from pickcell_conversions.outcomes import manifest_to_msg, outcome_from_msg
+from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
+from pickcell_drivers.action_calls import wait_server
 
 Interrupted = Callable[[], Outcome[None]]
 POLL_S = 0.05

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from pickcell_bringup.launch_runner import substitutions as subs
 from pickcell_bringup.launch_runner.ament_index import AmentIndex
 from pickcell_bringup.launch_runner.errors import LaunchFileError

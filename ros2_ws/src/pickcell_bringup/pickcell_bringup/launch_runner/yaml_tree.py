@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from pickcell_bringup.launch_runner.errors import LaunchFileError
 
 _TAG = "tag:yaml.org,2002:"
