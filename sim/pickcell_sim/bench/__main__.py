@@ -55,6 +55,8 @@ def pick(
             nonlocal delivered
             delivered += sum(p.score.success for p in result.picks)
             progress.update(task, advance=len(result.picks), description=f"picks ({delivered} delivered)")
+            if not console.is_terminal:
+                console.print(f"{progress.tasks[task].completed:.0f} of {n} picks, {delivered} delivered")
 
         episodes = pick_bench.run(config, on_tote)
     result = pick_bench.summarise(config, episodes, REPOSITORY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +22,8 @@ from pickcell_sim.items.totes import MIX, random_tote
 ITEMS_PER_TOTE = 12
 PICKS_PER_TOTE = 8
 """As the demo order: two thirds of the tote, so that clutter remains."""
+TOTES_PER_PROCESS = 4
+"""The renderer keeps some memory of every world it has drawn: a process ends after a few."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,14 @@ def run(config: PickBenchConfig, on_tote: Callable[[EpisodeResult], None] = lamb
         (tote, min(PICKS_PER_TOTE, config.n - tote * PICKS_PER_TOTE))
         for tote in range((config.n + PICKS_PER_TOTE - 1) // PICKS_PER_TOTE)
     ]
-    # A process per few totes: the renderer keeps some memory of every world it has drawn.
-    with ProcessPoolExecutor(config.workers, max_tasks_per_child=4) as pool:
-        futures = {pool.submit(_episode, config, tote, picks): tote for tote, picks in totes}
-        results: dict[int, EpisodeResult] = {}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-            on_tote(results[futures[future]])
+    results: dict[int, EpisodeResult] = {}
+    batch = TOTES_PER_PROCESS * config.workers
+    for first in range(0, len(totes), batch):
+        with ProcessPoolExecutor(config.workers, multiprocessing.get_context("spawn")) as pool:
+            futures = {pool.submit(_episode, config, *tote): tote[0] for tote in totes[first : first + batch]}
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                on_tote(results[futures[future]])
     return [results[tote] for tote, _ in totes]
 
 

@@ -126,7 +126,7 @@ class PickTask:
             if outcome.info.recovery not in RETRIED or stages.deadline_passed:
                 break
         if self.fallen is not None:
-            return Outcome.failure(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
+            return Outcome(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
 
     @staticmethod
