@@ -269,7 +269,10 @@ class Attempt:
         if not lift.ok:
             return lift.failed_as()
         self.task.held.lifted = True
-        return self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
+        moved = self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
+        if moved.code is Code.PROTECTIVE_STOP:
+            self.task.held.lifted = False  # jammed among its neighbours: letting go where it is frees it
+        return moved
 
     def _hold_watch(self, tool: Tool) -> Watch:
         return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, self.config.hold)

@@ -166,12 +166,12 @@ class PickTask:
         if self.at_home:
             return Outcome.success(None)
         self.scene_is_fresh = False
-        emptied = stages.empty_hand()
-        if not emptied.ok:
-            return emptied
+        loosened = stages.loosen()
+        if not loosened.ok:
+            return loosened
         home = stages.go_home(self.config.retreat_m)
         self.at_home = home.ok
-        return home
+        return stages.open_hand() if home.ok else home
 
     def _put_back(self, stages: StageRunner, reading: RobotReading, note: str) -> Outcome[None]:
         """Empty the hand of what it holds, back into the source tote; what it lost on the way becomes ``fallen``."""

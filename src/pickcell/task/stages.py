@@ -132,13 +132,21 @@ class StageRunner:
 
         return watch
 
-    def empty_hand(self) -> Outcome[None]:
-        """Vacuum off, jaw open."""
+    def loosen(self) -> Outcome[None]:
+        """Vacuum off, jaw a little wider: whatever the hand holds stays where it is, and nothing wedges it in."""
         released = self.ports.hand.set_vacuum(False)
-        return self._open_jaw() if released.ok else released
+        return self._open_jaw(RELEASE_M) if released.ok else released
 
-    def _open_jaw(self) -> Outcome[None]:
-        opened = self.ports.hand.set_jaw(self.opening_max_m, OPENING_FORCE_N)
+    def open_hand(self) -> Outcome[None]:
+        """Jaw wide open; only where there is room for it."""
+        return self._open_jaw(self.opening_max_m)
+
+    def _open_jaw(self, wider_m: float) -> Outcome[None]:
+        reading = self.ports.sensors.reading()
+        if not reading.ok:
+            return reading.failed_as()
+        width_m = min(reading.unwrap().jaw.width_m + wider_m, self.opening_max_m)
+        opened = self.ports.hand.set_jaw(width_m, OPENING_FORCE_N)
         return Outcome.success(None) if opened.ok else opened.failed_as()
 
     def go_home(self, retreat_m: float) -> Outcome[None]:
@@ -202,13 +210,5 @@ class StageRunner:
         return self.move(up.unwrap()) if up.ok else up.failed_as()
 
     def release(self, held: HeldItem) -> Outcome[None]:
-        """Let go of what is held. The jaw opens a little only: walls and neighbours may be close, and it is not held by
-        them when it leaves."""
-        if held.tool is Tool.SUCTION:
-            return self.ports.hand.set_vacuum(False)
-        reading = self.ports.sensors.reading()
-        if not reading.ok:
-            return reading.failed_as()
-        width_m = min(reading.unwrap().jaw.width_m + RELEASE_M, self.opening_max_m)
-        opened = self.ports.hand.set_jaw(width_m, OPENING_FORCE_N)
-        return Outcome.success(None) if opened.ok else opened.failed_as()
+        """Let go of what is held. The jaw opens a little only: walls and neighbours may be close."""
+        return self.ports.hand.set_vacuum(False) if held.tool is Tool.SUCTION else self._open_jaw(RELEASE_M)
