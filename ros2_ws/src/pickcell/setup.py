@@ -8,7 +8,7 @@ setup(
     name=NAME,
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["*.json", "*.yaml", "*.html", "*.npz", "*.css", "*.js"]},
+    package_data={"": ["*.json", "*.yaml", "*.npz"], "pickcell.task": ["templates/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
