@@ -26,7 +26,8 @@ def test_items_of_the_demo_tote_are_delivered(arm: str, picks: int, at_least: in
     assert not any(p.score.wrong_item for p in result.picks), said
 
     ledger = Ledger(tmp_path / f"ledger-{tote.seed}.sqlite")
-    placed = sorted(p.report.sku for p in result.picks if p.report.placed)
-    assert sorted(ledger.counts(Place.DESTINATION)) == placed and ledger.counts(Place.HAND) == {}
+    booked = set(ledger.counts(Place.DESTINATION))
+    in_truth = {sku for p in result.picks for sku in p.score.delivered}
+    assert {p.report.sku for p in result.picks if p.report.placed} <= booked <= in_truth, said
     assert sum(n for place in Place for n in ledger.counts(place).values()) == len(tote.skus)
     ledger.close()
