@@ -54,9 +54,11 @@ def run_episode(
     workspace: Path,
     on_pick: Callable[[ScoredPick], None] = lambda pick: None,
     task_config: TaskConfig | None = None,
+    charge: bool = True,
 ) -> EpisodeResult:
     """Fill the source tote and ask for ``picks`` of its items one after another, in an order drawn from the tote's seed.
 
+    ``charge``: let the cell's clock run during computations; without it the seed alone decides the episode.
     ``workspace``: directory for the ledger and, per job, the report with its pictures.
     """
     wanted = list(np.random.default_rng([contents.seed, 7]).permutation(list(contents.skus)))[:picks]
@@ -68,7 +70,7 @@ def run_episode(
     try:
         fill_tote(driver.world, contents.skus, contents.seed)
         scorer = Scorer(driver.world)
-        ports = InProcessCell(driver, cell, catalogue)
+        ports = InProcessCell(driver, cell, catalogue, charge=charge)
         task = PickTask(ports, catalogue, ledger, task_config, workspace / "jobs")
         ports.rehearse(contents.manifest)
         ledger.set_manifest(contents.manifest).unwrap()

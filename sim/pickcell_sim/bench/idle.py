@@ -35,6 +35,8 @@ def cell_processes(var: Path) -> dict[psutil.Process, str]:
 
 
 def _name(process: psutil.Process) -> str:
+    if any("launch_runner" in word for word in process.cmdline()):
+        return "launch_runner"
     words = [word for word in process.cmdline() if not word.startswith("-")]
     return next((Path(w).name for w in words if "/lib/pickcell_" in w), words[-1].split("/")[-1] if words else "?")
 
