@@ -167,6 +167,10 @@ def along_vertices(path: Array, limits: JointLimits, tool: Tool, tool_cap: float
     return motion
 
 
+VELOCITY_SLACK = 1.0 + 1e-7
+"""Share of a velocity limit that rounding may exceed."""
+
+
 def _join(motion: Motion, i: int, j: int, limits: JointLimits, tool: Tool, tool_cap: float) -> Motion | None:
     """A quicker way from state i to state j of the motion under all limits but collision; None when there is none."""
     start = (motion.position[i], motion.velocity[i], motion.acceleration[i])
@@ -180,6 +184,9 @@ def _join(motion: Motion, i: int, j: int, limits: JointLimits, tool: Tool, tool_
         if leg is None or len(leg.position) - 1 >= j - i:
             return None
         if np.any(leg.position < limits.lower) or np.any(leg.position > limits.upper):
+            return None
+        # from a state near the velocity limit that still accelerates, the join overshoots it; many joins would add up
+        if np.any(np.abs(leg.velocity) > VELOCITY_SLACK * limits.velocity):
             return None
         # one state more on either side: the second difference across the joints counts too
         window = np.vstack([motion.position[max(i - 1, 0) : i], leg.position, motion.position[j + 1 : j + 2]])
