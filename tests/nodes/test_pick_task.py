@@ -366,6 +366,7 @@ def test_a_planner_killed_and_back_at_once_is_noticed(operator, cell):
 
 
 def test_a_hanging_stage_can_be_cancelled(operator, cell):
+    operator.wait_ready()  # the planner may still be coming back from the test before
     cell.fault.write_text("hang")
     job_id = operator.pick("flat-a").job_id
     operator.reach("observe")

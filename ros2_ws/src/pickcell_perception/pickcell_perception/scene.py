@@ -130,8 +130,10 @@ class SceneApp:
         oldest_s = max(not_before_s, self._now_s() - min(c.max_age_s for c in self._pipeline.cell.cameras))
         frames, gaps = self._inputs.cameras.frames(oldest_s, self._patience_s())
         self._looked = time.monotonic()
-        if any(gap.code is Code.NODE_LOST for gap in gaps):
+        end = time.monotonic() + self.parameters.frame_timeout_s
+        while any(gap.code is Code.NODE_LOST for gap in gaps) and time.monotonic() < end:
             # No transform for an image: as right after a start, when images came first. Newer ones will have theirs.
+            time.sleep(0.05)
             frames, gaps = self._inputs.cameras.frames(self._now_s(), self.parameters.frame_timeout_s)
         if frames and len(gaps) <= self.parameters.tolerated_missing_cameras:
             return Outcome.success(list(frames.values()))
