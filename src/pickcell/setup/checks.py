@@ -15,8 +15,6 @@ from pickcell.setup.operate import run_attached
 from pickcell.setup.progress import StepFailed, clock
 
 LAYERS = ("lint", "types", "unit", "contract", "nodes", "system")
-REAL_TIME = ("contract", "nodes", "system")
-"""Processes that meet over DDS within seconds: on a machine that others load too, one may come too late once."""
 PYTHON_FOLDERS = ("src", "sim", "tests", "ros2_ws/src")
 _NO_TESTS = 5
 """pytest's exit code when it collected nothing."""
@@ -100,8 +98,6 @@ def _pytest(layout: Layout, env: Mapping[str, str], layer: str, words: Sequence[
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     command = [str(layout.python), "-m", "pytest", str(folder.relative_to(layout.root)), "-q", "-m", "not slow"]
-    if layer in REAL_TIME:
-        command += ["--reruns", "1"]  # each rerun is said in the report (-ra in pyproject.toml lists them as R)
     command += [f"--junitxml={report}", "-o", "junit_family=xunit2", *words]
     code = run_attached(command, env, layout.root)
     if report.is_file():
