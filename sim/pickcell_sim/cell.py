@@ -98,7 +98,7 @@ class InProcessCell:
         elapsed_s = time.perf_counter() - start
         self.stopwatch.add(stage, 1e3 * elapsed_s)
         if self._charge:
-            self.driver.advance(elapsed_s)
+            self.clock.charge(elapsed_s)
         return value
 
     def _joints(self) -> JointState:

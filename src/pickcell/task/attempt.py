@@ -328,7 +328,7 @@ class Attempt:
     def _confirm(self, scene: Scene, held: HeldItem, placed: Outcome[PlacePlan]) -> Outcome[None]:
         """The item has left the hand; see that it lies where it was put. The look serves the next pick as well."""
         with self.stages.stage(Stage.VERIFY_PLACE, "Checking the destination") as record:
-            left = placed.failed_as() if not placed.ok else self.stages.go_home(0.0)
+            left = placed.failed_as() if not placed.ok else self.stages.go_home()
             self.task.at_home = left.ok
             outcome = self._confirm_seen(scene, held) if left.ok else self._unconfirmed(left)
             record.code, record.text = outcome.code, outcome.text

@@ -169,7 +169,8 @@ class PickTask:
         loosened = stages.loosen()
         if not loosened.ok:
             return loosened
-        home = stages.go_home(self.config.retreat_m)
+        out = stages.back_out(self.config.retreat_m)
+        home = stages.go_home() if out.ok else out
         self.at_home = home.ok
         return stages.open_hand() if home.ok else home
 

@@ -149,14 +149,14 @@ class StageRunner:
         opened = self.ports.hand.set_jaw(width_m, OPENING_FORCE_N)
         return Outcome.success(None) if opened.ok else opened.failed_as()
 
-    def go_home(self, retreat_m: float) -> Outcome[None]:
-        """Straight up out of whatever the hand is in, then home. The hand is empty."""
+    def back_out(self, distance_m: float) -> Outcome[None]:
+        """Straight up out of whatever the hand is in, as far as there is a way; no way at all is no failure."""
         with self.computing():
-            up = self.ports.motion.plan_retreat(retreat_m)
-        if up.ok:
-            moved = self.move(up.unwrap())
-            if not moved.ok:
-                return moved
+            up = self.ports.motion.plan_retreat(distance_m)
+        return self.move(up.unwrap()) if up.ok else Outcome.success(None)
+
+    def go_home(self) -> Outcome[None]:
+        """Home with an empty hand that is out of the totes."""
         with self.computing():
             home = self.ports.motion.plan_home(None)
         return self.move(home.unwrap()) if home.ok else home.failed_as()
