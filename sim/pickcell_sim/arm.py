@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pickcell.values import JointTrajectory
 from pickcell_sim.playback import Playback
 from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.world import StepClock
 
 Array = NDArray[np.float64]
 
@@ -62,9 +63,9 @@ class GoalRejectedError(ValueError):
 class ArmController:
     """Drives the arm's joints. Call :meth:`control` before and :meth:`observe` after each physics step."""
 
-    def __init__(self, robot: RobotBody, step_s: float) -> None:
+    def __init__(self, robot: RobotBody, clock: StepClock) -> None:
         self._robot = robot
-        self._step_s = step_s
+        self._clock = clock
         self.names = robot.cell.arm.joints
         self._indices = [robot.joints[n] for n in self.names]
         self._effort = np.array([robot.effort_max[n] for n in self.names])
@@ -158,7 +159,7 @@ class ArmController:
         """Command the motors for the coming step."""
         previous = self.desired
         if self._playback is not None:
-            self.desired, self.desired_velocity = self._playback.advance(self._step_s)
+            self.desired, self.desired_velocity = self._playback.advance(self._clock.step_s)
         else:
             self.desired_velocity = np.zeros(len(self.names))
             if self.protective_stop:
@@ -168,7 +169,7 @@ class ArmController:
             self._indices,
             p.POSITION_CONTROL,
             targetPositions=previous,
-            targetVelocities=(self.desired - previous) / self._step_s,
+            targetVelocities=(self.desired - previous) / self._clock.step_s,
             positionGains=[POSITION_GAIN] * len(self._indices),
             velocityGains=[1.0] * len(self._indices),
             forces=self._effort,
@@ -180,7 +181,7 @@ class ArmController:
         load = self.external_torque / self._torque_limit
         if np.abs(load).max() < 0.5:
             return np.zeros(len(self.names))
-        return YIELD_RAD_PER_S * self._step_s * np.clip(load, -1.0, 1.0)
+        return YIELD_RAD_PER_S * self._clock.step_s * np.clip(load, -1.0, 1.0)
 
     def observe(self) -> None:
         """Read the joints after a step, and judge the goal and the loads."""
@@ -210,14 +211,14 @@ class ArmController:
             self._playback = None
             self._status = ArmStatus(ArmState.SUCCEEDED, self._status.goal)
             return
-        self._late_s += self._step_s
+        self._late_s += self._clock.step_s
         if self._late_s > GOAL_TIME_S:
             self._abort(f"{error:.4f} rad short of the goal {GOAL_TIME_S:.1f} s after the trajectory's end")
             self._hold_here()
 
     def _watch_loads(self, before: Array, speed_before: Array) -> None:
         """External torque = motor torque - inverse dynamics of arm and hand; latch a protective stop when it stays high."""
-        acceleration = (self.velocity - speed_before) / self._step_s
+        acceleration = (self.velocity - speed_before) / self._clock.step_s
         model = self._robot.inverse_dynamics(self.names, before, speed_before, acceleration)
         self.external_torque = self.effort - model
         if (np.abs(self.external_torque) > self._torque_limit).any():

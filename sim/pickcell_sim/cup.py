@@ -21,7 +21,7 @@ from pickcell_sim.suction import (
     ring_seal,
     vacuum_at_leak,
 )
-from pickcell_sim.world import STEP_S, SimWorld
+from pickcell_sim.world import SimWorld
 
 SLIDE_FORCE_N = 8.0
 """Thrust of the pneumatic slide: what the cup presses with, over its whole stroke. Overtravel does not crush."""
@@ -170,7 +170,7 @@ class SuctionCup:
             gap = self._hold.seal.gap_m if self._hold else np.inf
             target = vacuum_at_leak(gap, self.cup.radius_m, self.pump) if np.isfinite(gap) else 0.0
             time_s = EVACUATE_S if self._hold else VENT_S
-        self.vacuum_pa += (1.0 - np.exp(-STEP_S / time_s)) * (target - self.vacuum_pa)
+        self.vacuum_pa += (1.0 - np.exp(-self._world.step_s / time_s)) * (target - self.vacuum_pa)
 
     # -- sealing -----------------------------------------------------------------------------------------------------
     def _try_to_seal(self) -> None:
@@ -251,8 +251,8 @@ class SuctionCup:
         mobility[2, 2] += self._slide_mobility()
         displacement = np.concatenate([X_lip_anchor[:3, 3], turn])
         others = hold.others.velocity_change(velocity) if hold.others else np.zeros(6)
-        force = implicit_spring(self.cup, displacement, velocity + others, mobility, STEP_S)
-        hold.others = _OtherForces(velocity, STEP_S * mobility @ force)
+        force = implicit_spring(self.cup, displacement, velocity + others, mobility, self._world.step_s)
+        hold.others = _OtherForces(velocity, self._world.step_s * mobility @ force)
         self._apply(hold.body, force, R, X_world_anchor[:3, 3])
         hold.wrench = -force
         hold.use = hold_use(hold.wrench, self.vacuum_pa, self.cup)
@@ -275,7 +275,7 @@ class SuctionCup:
         if not self.on and self.vacuum_pa < RELEASE_PA:
             self._let_go("released")
             return
-        hold.violated_s = hold.violated_s + STEP_S if max(hold.use) > 1.0 else 0.0
+        hold.violated_s = hold.violated_s + self._world.step_s if max(hold.use) > 1.0 else 0.0
         if hold.violated_s >= BREAK_S:
             if not self.on:
                 self._let_go("released")

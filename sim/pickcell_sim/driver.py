@@ -12,7 +12,7 @@ from pickcell_sim.cameras import SimCameras
 from pickcell_sim.cup import SuctionCup
 from pickcell_sim.jaw import Jaw
 from pickcell_sim.suction import AMBIENT_PA
-from pickcell_sim.world import STEP_S, SimWorld
+from pickcell_sim.world import SimWorld
 from pickcell_sim.wrench import WristSensor
 
 CUP_CLEARANCE_M = 0.004
@@ -33,10 +33,10 @@ class SimDriver:
         streams = np.random.SeedSequence([world.seed, 0xD01]).spawn(4)
         jaw_rng, cup_rng, wrist_rng, self._rng = (np.random.default_rng(s) for s in streams)
         # The devices themselves are for tests and the scorer; nodes and ports use the methods below.
-        self.arm = ArmController(world.robot, STEP_S)
-        self.jaw = Jaw(world.robot, STEP_S, jaw_rng)
+        self.arm = ArmController(world.robot, world.clock)
+        self.jaw = Jaw(world.robot, world.clock, jaw_rng)
         self.cup = SuctionCup(world, cup_rng)
-        self._wrist = WristSensor(world.robot, STEP_S, wrist_rng)
+        self._wrist = WristSensor(world.robot, world.clock, wrist_rng)
         world.before_step += [self.arm.control, self.jaw.control, self.cup.control]
         world.after_step += [self.arm.observe, self.jaw.observe, self.cup.observe, self._wrist.observe]
         hand = world.cell.hand
@@ -73,8 +73,8 @@ class SimDriver:
         if not np.isfinite(duration_s) or duration_s < 0:
             raise ValueError(f"time can advance by a duration >= 0 only, got {duration_s}")
         self._owed_s += duration_s
-        steps = int(self._owed_s / STEP_S + 1e-9)
-        self._owed_s -= steps * STEP_S
+        steps = int(self._owed_s / self.world.clock.nominal_s + 1e-9)
+        self._owed_s -= steps * self.world.clock.nominal_s
         self.world.step(steps)
 
     # -- arm ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pybullet as p
 
 from pickcell.values import JawState
 from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.world import StepClock
 
 PAD_STIFFNESS = 3e4
 PAD_DAMPING = 120.0
@@ -39,9 +40,9 @@ class JawCommand:
 class Jaw:
     """Call :meth:`control` before and :meth:`observe` after each physics step."""
 
-    def __init__(self, robot: RobotBody, step_s: float, rng: np.random.Generator) -> None:
+    def __init__(self, robot: RobotBody, clock: StepClock, rng: np.random.Generator) -> None:
         self._robot = robot
-        self._step_s = step_s
+        self._clock = clock
         self._rng = rng
         hand = robot.cell.hand
         self._indices = [robot.joints[n] for n in hand.jaw_joints]
@@ -130,7 +131,7 @@ class Jaw:
         # Judged on a smoothed width, so that the jitter of a contact does not count as motion.
         before = self._slow_width_m
         self._slow_width_m += 0.25 * (self.width_m - self._slow_width_m)
-        if abs(self._slow_width_m - before) / self._step_s < STALL_SPEED_MPS:
-            self._still_s += self._step_s
+        if abs(self._slow_width_m - before) / self._clock.step_s < STALL_SPEED_MPS:
+            self._still_s += self._clock.step_s
         else:
             self._still_s = 0.0

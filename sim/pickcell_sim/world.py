@@ -1,4 +1,7 @@
-"""The physics world of a cell: table, totes, robot and items in a PyBullet client of their own, stepped at 240 Hz."""
+"""The physics world of a cell: table, totes, robot and items in a PyBullet client of their own, stepped at 240 Hz.
+
+Light parts on the cup need a finer step: :meth:`SimWorld.set_substeps` divides it for as long as they are held.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from pickcell_sim.rendering import load_egl
 from pickcell_sim.robot_body import RobotBody
 
 STEP_S = 1.0 / 240.0
-"""Physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""
+"""Nominal physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""
 TOTE_COLOR = (0.30, 0.42, 0.55, 1.0)
 TABLE_COLOR = (0.62, 0.60, 0.57, 1.0)
 FURNITURE_FRICTION = 0.8
@@ -28,26 +31,49 @@ LOST_BELOW_M = -1.0
 """There is no floor beside the table: what has fallen this deep stays there."""
 
 
+class StepClock:
+    """Length of the present physics step, for controllers that run once per step."""
+
+    def __init__(self, nominal_s: float = STEP_S) -> None:
+        self.nominal_s = nominal_s
+        self.substeps = 1
+
+    @property
+    def step_s(self) -> float:
+        return self.nominal_s / self.substeps
+
+
 @dataclass
 class ItemBody:
     """An item as the world keeps it. ``item_id`` is the simulator's own number: no stage of the pipeline sees it."""
 
     item_id: int
     body: int
+    """PyBullet body; of an item with joints (book, mailer) the base link is its heaviest part and carries its frame."""
     name: str = ""
     shiny: bool = False
+    contents: tuple[int, ...] = ()
+    """Further bodies that move loose inside it (a bag's filling)."""
     asleep: bool = False
     held: bool = False
     """On the cup: kept awake."""
     still_since_s: float | None = None
 
+    @property
+    def bodies(self) -> tuple[int, ...]:
+        """All bodies of the item, the one that carries its frame first."""
+        return (self.body, *self.contents)
+
 
 class SimWorld:
     """One PyBullet DIRECT client with the cell's furniture and robot. Use as a context manager, or call ``close``."""
 
-    def __init__(self, cell: CellConfig, seed: int = 0, *, sleeping: bool = True, window: bool = False) -> None:
+    def __init__(
+        self, cell: CellConfig, seed: int = 0, *, sleeping: bool = True, window: bool = False, step_s: float = STEP_S
+    ) -> None:
         """``sleeping``: put settled items to sleep (about seven times faster with 20 items); touching wakes them.
 
+        ``step_s``: nominal physics step, for comparisons.
         ``window``: also show the world in PyBullet's window. Raises ValueError when there is no display for it.
         """
         self.cell = cell
@@ -57,12 +83,15 @@ class SimWorld:
         self.client: int = p.connect(p.GUI if window else p.DIRECT)
         if not window:  # the window draws by itself
             load_egl(self.client)  # before the first body, or the renderer never learns of it
+        self.clock = StepClock(step_s)
         self.steps = 0
+        """Nominal steps done."""
         self.item_bodies: dict[int, ItemBody] = {}
         self.before_step: list[Callable[[], None]] = []
         """Controllers: called in order before each physics step."""
         self.after_step: list[Callable[[], None]] = []
         """Observers: called in order after each physics step."""
+        self._owners: dict[int, ItemBody] = {}
         self._sleeping = sleeping
         self._configure()
         self.table = self._add_table()
@@ -76,37 +105,60 @@ class SimWorld:
     # -- time --------------------------------------------------------------------------------------------------------
     @property
     def time_s(self) -> float:
-        """Cell time: physics steps times the step."""
-        return self.steps * STEP_S
+        """Cell time: nominal steps times their length. Within substeps it is the time of the step they belong to."""
+        return self.steps * self.clock.nominal_s
+
+    @property
+    def step_s(self) -> float:
+        """Length of the present physics step, substeps considered."""
+        return self.clock.step_s
 
     def step(self, n: int = 1) -> None:
-        """Advance physics by ``n`` steps."""
+        """Advance physics by ``n`` nominal steps. Controllers and observers run in each substep."""
         for _ in range(n):
-            for control in self.before_step:
-                control()
-            p.stepSimulation(physicsClientId=self.client)
+            for _ in range(self.clock.substeps):
+                for control in self.before_step:
+                    control()
+                p.stepSimulation(physicsClientId=self.client)
+                for observe in self.after_step:
+                    observe()
             self.steps += 1
             if self._sleeping and self.steps % SLEEP_CHECK_EVERY == 0:
                 self._put_settled_items_to_sleep()
-            for observe in self.after_step:
-                observe()
+
+    def set_substeps(self, n: int) -> None:
+        """Divide each nominal step into ``n`` physics steps from the next nominal step on. Raises ValueError for n < 1."""
+        if n < 1:
+            raise ValueError(f"a step has at least one substep, got {n}")
+        if n != self.clock.substeps:
+            self.clock.substeps = n
+            p.setTimeStep(self.clock.step_s, physicsClientId=self.client)
 
     # -- bodies ------------------------------------------------------------------------------------------------------
-    def add_body(self, body: int, item_id: int, *, name: str = "", shiny: bool = False) -> ItemBody:
-        """Register a PyBullet body of this client as an item. Raises ValueError when the number is taken."""
+    def add_body(
+        self, body: int, item_id: int, *, name: str = "", shiny: bool = False, contents: tuple[int, ...] = ()
+    ) -> ItemBody:
+        """Register PyBullet bodies of this client as an item. Raises ValueError when the number is taken."""
         if item_id in self.item_bodies:
             raise ValueError(f"item {item_id} exists already; in use: {sorted(self.item_bodies)}")
-        item = ItemBody(item_id, body, name, shiny)
+        item = ItemBody(item_id, body, name, shiny, contents)
         self.item_bodies[item_id] = item
-        if self._sleeping:
-            self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)  # else Bullet wakes it again in the next step
+        self._own(item)
         return item
+
+    def _own(self, item: ItemBody) -> None:
+        for body in item.bodies:
+            self._owners[body] = item
+            if self._sleeping:
+                self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)  # else Bullet wakes it again in the next step
 
     def remove_body(self, item_id: int) -> None:
         """Take an item out of the world. Raises KeyError naming the items there are."""
         if item_id not in self.item_bodies:
             raise KeyError(f"no item {item_id}; the world has {sorted(self.item_bodies)}")
-        p.removeBody(self.item_bodies.pop(item_id).body, physicsClientId=self.client)
+        for body in self.item_bodies.pop(item_id).bodies:
+            del self._owners[body]
+            p.removeBody(body, physicsClientId=self.client)
         for item in self.item_bodies.values():  # it may have lain under others
             self.wake(item.body)
 
@@ -115,11 +167,11 @@ class SimWorld:
 
     def item_of_body(self, body: int) -> ItemBody | None:
         """The item that a PyBullet body is, None for furniture and robot."""
-        return next((item for item in self.item_bodies.values() if item.body == body), None)
+        return self._owners.get(body)
 
     def shiny_bodies(self) -> frozenset[int]:
         """Bodies whose surface reflects like metal or foil, so that depth cameras see holes."""
-        return frozenset(item.body for item in self.item_bodies.values() if item.shiny)
+        return frozenset(body for item in self.item_bodies.values() if item.shiny for body in item.bodies)
 
     def X_world_link(self, link: str) -> Pose:
         """Pose of a robot link's URDF frame in the world."""
@@ -127,8 +179,9 @@ class SimWorld:
 
     def wake(self, body: int) -> None:
         """Wake an item, because something that Bullet does not know of (the cup) is about to act on it."""
-        self._activate(body, p.ACTIVATION_STATE_WAKE_UP)
         item = self.item_of_body(body)
+        for each in item.bodies if item is not None else (body,):
+            self._activate(each, p.ACTIVATION_STATE_WAKE_UP)
         if item is not None:
             item.asleep, item.still_since_s = False, None
 
@@ -137,7 +190,8 @@ class SimWorld:
         item = self.item_of_body(body)
         if item is not None and not item.held:
             self.wake(body)
-            self._activate(body, p.ACTIVATION_STATE_DISABLE_SLEEPING)
+            for each in item.bodies:
+                self._activate(each, p.ACTIVATION_STATE_DISABLE_SLEEPING)
             item.held = True
 
     def release(self, body: int) -> None:
@@ -146,7 +200,8 @@ class SimWorld:
         if item is not None:
             item.held, item.still_since_s = False, None
             if self._sleeping:
-                self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)
+                for each in item.bodies:
+                    self._activate(each, p.ACTIVATION_STATE_ENABLE_SLEEPING)
 
     def close(self) -> None:
         """Disconnect from physics; calling twice does no harm."""
@@ -165,7 +220,7 @@ class SimWorld:
         c = self.client
         p.setGravity(0.0, 0.0, -9.81, physicsClientId=c)
         p.setPhysicsEngineParameter(
-            fixedTimeStep=STEP_S,
+            fixedTimeStep=self.clock.step_s,
             numSolverIterations=60,
             contactBreakingThreshold=0.002,  # the default of 20 mm lets thin plates float
             deterministicOverlappingPairs=1,
@@ -207,19 +262,33 @@ class SimWorld:
         for item in self.item_bodies.values():
             if item.held:
                 continue
-            linear, angular = p.getBaseVelocity(item.body, physicsClientId=self.client)
+            linear, angular = self._speed(item)
             if p.getBasePositionAndOrientation(item.body, physicsClientId=self.client)[0][2] < LOST_BELOW_M:
-                p.resetBaseVelocity(item.body, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), physicsClientId=self.client)
-                self._activate(item.body, p.ACTIVATION_STATE_SLEEP)
+                for body in item.bodies:
+                    p.resetBaseVelocity(body, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), physicsClientId=self.client)
+                    self._activate(body, p.ACTIVATION_STATE_SLEEP)
                 item.asleep = True
-            elif max(map(abs, linear)) > SLEEP_SPEED or max(map(abs, angular)) > 10 * SLEEP_SPEED:
+            elif linear > SLEEP_SPEED or angular > 10 * SLEEP_SPEED:
                 item.asleep, item.still_since_s = False, None
             elif item.still_since_s is None:
                 item.still_since_s = self.time_s
             elif self.time_s - item.still_since_s >= SLEEP_AFTER_S:
                 # Said again each time: in a pile, Bullet wakes a sleeper with the last of its neighbours.
-                self._activate(item.body, p.ACTIVATION_STATE_SLEEP)
+                for body in item.bodies:
+                    self._activate(body, p.ACTIVATION_STATE_SLEEP)
                 item.asleep = True
+
+    def _speed(self, item: ItemBody) -> tuple[float, float]:
+        """Largest component of linear (m/s) and angular (rad/s) speed over the item's bodies and joints."""
+        fastest, turning = 0.0, 0.0
+        for body in item.bodies:
+            linear, angular = p.getBaseVelocity(body, physicsClientId=self.client)
+            fastest, turning = max(fastest, *map(abs, linear)), max(turning, *map(abs, angular))
+            joints = p.getNumJoints(body, physicsClientId=self.client)
+            if joints:
+                states = p.getJointStates(body, list(range(joints)), physicsClientId=self.client)
+                turning = max(turning, *(abs(s[1]) for s in states))
+        return fastest, turning
 
 
 def tote_boxes(tote: ToteConfig) -> tuple[np.ndarray, np.ndarray]:

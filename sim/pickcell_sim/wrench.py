@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pickcell.values import Wrench
 from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.world import StepClock
 
 FILTER_S = 0.012
 """Time constant of the sensor's low-pass filter."""
@@ -21,10 +22,10 @@ TORQUE_BIAS_NM = 0.005
 class WristSensor:
     """Force and torque on the hand at tool0, in tool0. Call :meth:`observe` after each physics step."""
 
-    def __init__(self, robot: RobotBody, step_s: float, rng: np.random.Generator) -> None:
+    def __init__(self, robot: RobotBody, clock: StepClock, rng: np.random.Generator) -> None:
         self._robot = robot
         self._link = robot.link("tool0")
-        self._share = 1.0 - float(np.exp(-step_s / FILTER_S))
+        self._clock = clock
         self._rng = rng
         self._bias = np.concatenate([rng.normal(0.0, FORCE_BIAS_N, 3), rng.normal(0.0, TORQUE_BIAS_NM, 3)])
         self._value: NDArray[np.float64] | None = None
@@ -35,7 +36,8 @@ class WristSensor:
         reaction = p.getJointState(self._robot.body, self._link, physicsClientId=self._robot.client)[2]
         # PyBullet gives the force of the arm on the hand, in tool0; the sensor is asked for the load that the hand carries.
         load = -np.asarray(reaction)
-        self._value = load if self._value is None else self._value + self._share * (load - self._value)
+        share = 1.0 - float(np.exp(-self._clock.step_s / FILTER_S))
+        self._value = load if self._value is None else self._value + share * (load - self._value)
 
     def state(self, stamp_s: float) -> Wrench:
         """One reading, with its noise."""

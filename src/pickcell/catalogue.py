@@ -79,13 +79,20 @@ class Catalogue(Mapping[str, Sku]):
         return f"No '{sku}' among {len(self._skus)} SKUs. {hint}"
 
 
+Kind = Literal[
+    "irregular", "box", "cylinder", "card",
+    "shrink", "hardcover", "paperback", "bottle", "can", "jar", "mailer", "polybag", "loose_bag", "ruler", "flat", "blister",
+    "plush", "tube",
+]  # fmt: skip
+"""What a product is: decides how it may be taken and what harms it."""
+
 _Length = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: Annotated[str, Field(min_length=1)]
-    kind: Literal["irregular", "box", "cylinder", "card"]
+    kind: Kind
     dimensions_m: tuple[_Length, _Length, _Length]
     mass_kg: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
 

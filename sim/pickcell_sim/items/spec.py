@@ -15,7 +15,16 @@ VERSION = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-KINDS = ("irregular", "box", "cylinder", "card")
+KINDS = (
+    "irregular", "box", "cylinder", "card",
+    "shrink", "hardcover", "paperback", "bottle", "can", "jar", "mailer", "polybag", "loose_bag", "ruler", "flat", "blister",
+    "plush", "tube",
+)  # fmt: skip
+"""What a product is, as a catalogue says it."""
+
+STRUCTURES = ("rigid", "book", "sheet", "loose", "plush")
+"""How physics builds an item: one body; covers and block on hinges at the spine; plates on stiff hinges (mailer, polybag);
+a shell with loose filling; one soft-surfaced body."""
 
 
 @dataclass(frozen=True)
