@@ -74,6 +74,8 @@ class FakeCell:
     """SKU -> true mass, one instance each in the source tote."""
     tool: Tool = Tool.PINCH
     faults: Faults = field(default_factory=Faults)
+    qualities: dict[str, float] = field(default_factory=dict)
+    """SKU -> quality of the best grasp on it."""
 
     def __post_init__(self) -> None:
         self.clock = self.scene = self.grasp = self.motion = self.arm = self.hand = self.sensors = self
@@ -129,9 +131,9 @@ class FakeCell:
         failed = self._fault("select", self.faults.select)
         if failed:
             return failed
-        self.target = self.source[instance_id - 1]
+        best = self.qualities.get(self.source[instance_id - 1], 0.9)
         ranked = tuple(
-            GraspCandidate(self.tool, instance_id, make_pose((0.05 * k, 0, 0)), 0.9 - 0.1 * k, 0.04, 0.06, 15.0)
+            GraspCandidate(self.tool, instance_id, make_pose((0.05 * k, 0, 0)), best - 0.1 * k, 0.04, 0.06, 15.0)
             for k in range(6)
         )
         return Outcome.success(GraspDecision(ranked, (), "It is a box."))
@@ -139,6 +141,7 @@ class FakeCell:
     # motion
     def plan_approach(self, scene: Scene, ranked: tuple[GraspCandidate, ...]) -> Outcome[ApproachPlan]:
         failed = self._fault("approach", self.faults.approach)
+        self.target = self.source[ranked[0].instance_id - 1]
         return failed or Outcome.success(ApproachPlan(ranked[0], 0, trajectory(), trajectory(CONTACT_S), trajectory()))
 
     def plan_lift(self, scene: Scene, held: HeldItem) -> Outcome[JointTrajectory]:

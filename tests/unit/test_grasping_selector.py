@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pickcell.geometry import inverse, transform_points
 from pickcell.grasping import GraspSelector
+from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.hand import LIP_RETRACTED_M, PALM_M
 from pickcell.outcome import Code
 from pickcell.values import GraspCandidate, Identity, PointCloud, Scene, ShapeEstimate, Tool, Voxel
@@ -73,6 +74,19 @@ def test_plain_box_gets_both_tools_ranked_by_quality():
     assert all(c.rejection == "" for c in decision.ranked)
     assert all(c.rejection and c.quality == 0.0 for c in decision.rejected)
     assert "m/s2" in decision.explanation and "Rejected" in decision.explanation
+
+
+@pytest.mark.parametrize("only", list(Tool))
+def test_one_tool_alone_can_be_asked_for(only):
+    s = scene(instance(placed(box(0.10, 0.06, 0.05))))
+    both = GraspSelector(CELL).select(s, 1).unwrap().ranked
+    alone = GraspSelector(CELL, config=GraspConfig(tools=(only,))).select(s, 1).unwrap().ranked
+    assert {c.tool for c in both} == set(Tool) and {c.tool for c in alone} == {only}
+
+
+def test_no_tool_at_all_is_a_mistake():
+    with pytest.raises(ValueError, match="pinch"):
+        GraspSelector(CELL, config=GraspConfig(tools=()))
 
 
 def test_card_is_sucked_and_a_ball_is_pinched():

@@ -12,7 +12,7 @@ from pickcell.outcome import Code, Outcome, Stage
 from pickcell.task.ledger import Ledger, Place
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import read_record
-from pickcell.task.request import PickRequest
+from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.values import Sku, Tool, Wrench
 
 MASSES = {"box-1": 0.2, "can-2": 0.3}
@@ -53,6 +53,31 @@ def test_a_good_pick_is_delivered_and_booked(ledger, tool, tmp_path):
     assert report.mass_kg == pytest.approx(0.2, abs=1e-6)
     assert [s.stage for s in report.stages if s.stage is not Stage.RECORD] == list(Stage)[:-1]
     assert read_record(tmp_path / "job-1") == report
+
+
+def test_any_item_takes_what_can_be_taken_best(ledger):
+    cell = cell_with(extra_kg=0.3)  # of what nobody asked for, no weight is expected
+    cell.qualities = {"box-1": 0.4, "can-2": 0.8}
+    _, report = run(ledger, cell, ANY_ITEM)
+    assert report.code is Code.OK, report.text
+    assert cell.destination == [report.sku] == ["can-2"]
+    assert ledger.counts(Place.DESTINATION) == {"can-2": 1}
+
+
+def test_any_item_of_an_empty_manifest_is_refused(ledger):
+    ledger.set_manifest({})
+    _, report = run(ledger, cell_with(), ANY_ITEM)
+    assert report.code is Code.ITEM_NOT_IN_MANIFEST
+
+
+def test_any_item_never_takes_what_the_manifest_does_not_hold(ledger):
+    ledger.set_manifest({"can-2": 1})
+    cell = cell_with()
+    cell.qualities = {"box-1": 0.9, "can-2": 0.2}
+    _, report = run(ledger, cell, ANY_ITEM)
+    assert (report.code, report.sku) == (Code.OK, "can-2")
+    _, report = run(ledger, cell, ANY_ITEM)
+    assert report.code is Code.ITEM_NOT_IN_MANIFEST and cell.destination == ["can-2"]
 
 
 def test_the_last_look_serves_the_next_pick(ledger):

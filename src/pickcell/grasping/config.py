@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pickcell.values import Tool
+
 
 @dataclass(frozen=True)
 class PinchConfig:
@@ -118,6 +120,8 @@ class RankingConfig:
 class GraspConfig:
     """All of them."""
 
+    tools: tuple[Tool, ...] = (Tool.PINCH, Tool.SUCTION)
+    """Tools that may be chosen: one alone serves comparisons, and a hand whose other tool is broken."""
     pinch: PinchConfig = field(default_factory=PinchConfig)
     suction: SuctionConfig = field(default_factory=SuctionConfig)
     clearance: ClearanceConfig = field(default_factory=ClearanceConfig)

@@ -41,6 +41,8 @@ class GraspSelector:
 
     def __init__(self, cell: CellConfig, catalogue: Catalogue | None = None, config: GraspConfig | None = None) -> None:
         config = config or GraspConfig()
+        if not config.tools:
+            raise ValueError(f"the selector needs at least one tool of {[tool.value for tool in Tool]}")
         limit = min(config.tcp_acceleration_max, cell.arm.tcp_acceleration_max)
         self.config = replace(config, tcp_acceleration_max=limit)
         self.hand = HandGeometry(cell.hand)
@@ -108,10 +110,12 @@ class GraspSelector:
         factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
         known_flat = product is not None and product.kind in FLAT_KINDS
         thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
-        return [
-            rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]),
-            rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat),
-        ]
+        tables = []
+        if Tool.PINCH in self.config.tools:
+            tables.append(rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]))
+        if Tool.SUCTION in self.config.tools:
+            tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat))
+        return tables
 
     def _decide(self, target: Target, prior: ToolPrior, tables: list[CandidateTable]) -> Outcome[GraspDecision]:
         standoff = self.hand.standoff_m
@@ -129,7 +133,9 @@ class GraspSelector:
             text = f"Instance {target.instance_id}: {why_not or 'no candidate at all could be generated'}."
             failure: Outcome[GraspDecision] = Outcome.failure(Code.NO_GRASP_FOUND, text)
             return replace(failure, value=GraspDecision((), rejected, failure.text))
-        text = _choice_text(ranked, target, prior) + (f" Rejected: {why_not}." if why_not else " Nothing was rejected.")
+        text = _choice_text(ranked, target, prior, self.config.tools) + (
+            f" Rejected: {why_not}." if why_not else " Nothing was rejected."
+        )
         return Outcome.success(GraspDecision(tuple(ranked), rejected, text), text)
 
     def _diversify(self, good: CandidateTable) -> CandidateTable:
@@ -194,7 +200,7 @@ def _count_text(counts: Counter[tuple[Tool, str]]) -> str:
     return ", ".join(parts)
 
 
-def _choice_text(ranked: list[GraspCandidate], target: Target, prior: ToolPrior) -> str:
+def _choice_text(ranked: list[GraspCandidate], target: Target, prior: ToolPrior, tools: tuple[Tool, ...]) -> str:
     """One sentence on the best grasp and the best of the other tool."""
     best = ranked[0]
     offset_mm = 1e3 * float(np.linalg.norm(best.X_base_tcp[:2, 3] - target.center[:2]))
@@ -205,7 +211,12 @@ def _choice_text(ranked: list[GraspCandidate], target: Target, prior: ToolPrior)
     else:
         what, other_tool = "Suction on seen surface", Tool.PINCH
     other = next((c for c in ranked if c.tool is other_tool), None)
-    against = f"best {other_tool.value} {other.quality:.2f}" if other else f"no {other_tool.value} grasp is possible"
+    if other:
+        against = f"best {other_tool.value} {other.quality:.2f}"
+    else:
+        against = (
+            f"no {other_tool.value} grasp is possible" if other_tool in tools else f"{other_tool.value} is switched off"
+        )
     return (
         f"{what}, {offset_mm:.0f} mm beside the centre of mass, {tilt:.0f} deg from straight down, "
         f"quality {best.quality:.2f}, up to {best.max_acceleration_mps2:.1f} m/s2 "

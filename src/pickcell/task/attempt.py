@@ -10,8 +10,9 @@ from pickcell.task.hold import hold_lost, holding, judge_weight, measured_mass_k
 from pickcell.task.ledger import Place
 from pickcell.task.pictures import PickPictures
 from pickcell.task.place_check import check_placed
-from pickcell.task.request import PickRequest
+from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import OPENING_FORCE_N, StageRunner, Watch
+from pickcell.task.targets import Target, targets
 from pickcell.values import (
     ApproachPlan,
     GraspCandidate,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pickcell.task.pick import PickTask
 
 NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
-TARGETS_TRIED = 3
-"""Instances that may be the wanted item are tried in turn, up to so many."""
 
 
 class Attempt:
@@ -49,6 +48,8 @@ class Attempt:
         self.config = task.config
         self.ports = task.ports
         self.request = request
+        self.sku = request.sku
+        """What is being taken: settled by the choice when any item will do."""
         self.stages = stages
         self.pictures = pictures
         self.failed = failed
@@ -87,7 +88,8 @@ class Attempt:
         """What the source tote should hold, an item that fell from the hand included."""
         counts = self.task.ledger.counts(Place.SOURCE)
         if self.task.fallen is not None:
-            counts[self.request.sku] = counts.get(self.request.sku, 0) + 1
+            fallen = self.task.fallen_sku
+            counts[fallen] = counts.get(fallen, 0) + 1
         return counts
 
     def _look(self) -> Outcome[Scene]:
@@ -112,33 +114,26 @@ class Attempt:
             record.code, record.text = seen.code, seen.text
             return seen
 
-    def _targets(self, scene: Scene) -> Outcome[list[Instance]]:
-        """The instances that may be the wanted SKU: most probable first, of two alike the freer one."""
-        likely = [i for i in scene.instances if self._probability(i) >= self.config.min_identity]
-        if not likely:
-            best = max((self._probability(i) for i in scene.instances), default=0.0)
-            return Outcome.failure(
-                Code.ITEM_NOT_FOUND,
-                f"SKU '{self.request.sku}': the best of {len(scene.instances)} instances matches with {best:.0%}.",
-            )
-        return Outcome.success(sorted(likely, key=lambda i: -self._probability(i) * (0.5 + 0.5 * i.exposure)))
-
-    def _probability(self, instance: Instance) -> float:
-        return dict(instance.identity.ranking).get(self.request.sku, 0.0)
-
     def _choose(self, scene: Scene) -> Outcome[ApproachPlan]:
-        with self.stages.stage(Stage.CHOOSE, f"Choosing a grasp for {self.request.sku}") as record:
+        what = "whatever can be taken best" if self.request.sku == ANY_ITEM else self.request.sku
+        with self.stages.stage(Stage.CHOOSE, f"Choosing a grasp for {what}") as record:
             outcome = self._choose_plan(scene)
             record.code, record.text = outcome.code, outcome.text
             return outcome
 
     def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
         """The first of the likely instances that can be taken; the failure is the likeliest one's."""
-        targets = self._targets(scene)
-        first: Outcome[ApproachPlan] | None = None if targets.ok else targets.failed_as()
-        for target in (targets.value or [])[:TARGETS_TRIED]:
+
+        def select(instance: Instance, sku: str) -> Outcome[GraspDecision]:
+            with self.stages.computing():
+                return self.ports.grasp.select(scene, instance.id, sku)
+
+        found = targets(scene, self.request.sku, self._manifest(), self.config.min_identity, select)
+        first: Outcome[ApproachPlan] | None = None if found.ok else found.failed_as()
+        for target in found.value or ():
             planned = self._plan_for(scene, target)
             if planned.ok:
+                self.sku = self.stages.report.sku = target.sku
                 return planned
             first = first or planned
         assert first is not None, "a success names at least one target"
@@ -146,12 +141,10 @@ class Attempt:
         self.pictures.scene("before", scene)
         return first
 
-    def _plan_for(self, scene: Scene, target: Instance) -> Outcome[ApproachPlan]:
-        with self.stages.computing():
-            selected = self.ports.grasp.select(scene, target.id, self.request.sku)
-        if not selected.ok:
-            return selected.failed_as()
-        decision = selected.unwrap()
+    def _plan_for(self, scene: Scene, target: Target) -> Outcome[ApproachPlan]:
+        if not target.selected.ok:
+            return target.selected.failed_as()
+        decision = target.selected.unwrap()
         near_m = self.config.same_grasp_m
         ranked = tuple(c for c in decision.ranked if not any(same_place(c, f, near_m) for f in self.failed))
         if not ranked:
@@ -167,11 +160,11 @@ class Attempt:
         self.pictures.decision(scene, decision, shown, 0)
         return planned
 
-    def _explain(self, target: Instance, decision: GraspDecision, plan: ApproachPlan) -> None:
+    def _explain(self, target: Target, decision: GraspDecision, plan: ApproachPlan) -> None:
         report = self.stages.report
         report.tool = plan.candidate.tool.value
         skipped = f" {len(plan.tried)} better-ranked grasps could not be reached." if plan.tried else ""
-        certainty = f"Instance {target.id} is {self.request.sku} with {self._probability(target):.0%}."
+        certainty = f"Instance {target.instance.id} is {target.sku} with {target.probability:.0%}."
         report.explanation = f"{certainty} {decision.explanation}{skipped}"
 
     # -- take ----------------------------------------------------------------------------------------------------
@@ -254,11 +247,15 @@ class Attempt:
 
     def _lift(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
         fallen = self.task.fallen
-        if fallen is not None and self.task.ledger.counts(Place.SOURCE).get(self.request.sku, 0) == 0:
+        if (
+            fallen is not None
+            and self.task.fallen_sku == self.sku
+            and self.task.ledger.counts(Place.SOURCE).get(self.sku, 0) == 0
+        ):
             # no other piece can be in the tote: this is the one that fell before
             self.task.book(fallen, Place.SOURCE, self.stages.report, "found again in the tote")
             self.task.fallen = None
-        taken = self.task.ledger.take(self.request.sku, self.request.job_id)
+        taken = self.task.ledger.take(self.sku, self.request.job_id)
         if not taken.ok:
             return taken.failed_as()
         self.item_id = taken.unwrap()
@@ -278,7 +275,7 @@ class Attempt:
         return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, self.config.hold)
 
     def _held(self, scene: Scene, candidate: GraspCandidate) -> HeldItem:
-        sku = self.task.catalogue.find(self.request.sku).unwrap()
+        sku = self.task.catalogue.find(self.sku).unwrap()
         shape = scene.instance(candidate.instance_id).shape
         return HeldItem(candidate.tool, shape, candidate.X_base_tcp, sku.mass_kg, candidate.max_acceleration_mps2)
 
@@ -295,7 +292,9 @@ class Attempt:
             return still
         mass_kg = measured_mass_kg(loaded.unwrap(), self.tare)
         self.stages.report.mass_kg = mass_kg
-        expected = self.task.catalogue.find(self.request.sku).unwrap().mass_kg
+        if self.request.sku == ANY_ITEM:  # no particular weight is expected of something that nobody asked for
+            return Outcome.success(None, f"Lifted {mass_kg * 1e3:.0f} g.")
+        expected = self.task.catalogue.find(self.sku).unwrap().mass_kg
         weighed = judge_weight(mass_kg, expected, self.config.hold)
         return Outcome.success(None, weighed.text) if weighed.ok else weighed.failed_as()
 

@@ -20,7 +20,7 @@ from pickcell.task.hold import HoldConfig, holding
 from pickcell.task.ledger import Ledger, Place
 from pickcell.task.pictures import PickPictures
 from pickcell.task.record import PickReport, write_record
-from pickcell.task.request import PickRequest
+from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import Progress, StageRunner
 from pickcell.values import GraspCandidate, RobotReading, Scene
 
@@ -72,6 +72,7 @@ class PickTask:
         self.at_home = False
         self.fallen: int | None = None
         """Ledger id of an item of the running pick that left the hand on the way and may lie in the tote."""
+        self.fallen_sku = ""
 
     def run(self, request: PickRequest, progress: Callable[[Progress], None] = lambda p: None) -> PickReport:
         """Pick one item. Never raises for what can go wrong in a cell: the report's code and text say how it ended."""
@@ -138,6 +139,8 @@ class PickTask:
 
     def _known(self, request: PickRequest) -> Outcome[None]:
         """Refuse what the catalogue alone can refuse."""
+        if request.sku == ANY_ITEM:
+            return Outcome.success(None)
         sku = self.catalogue.find(request.sku)
         if not sku.ok:
             return sku.failed_as()
@@ -149,7 +152,10 @@ class PickTask:
 
     def _in_manifest(self, request: PickRequest) -> Outcome[None]:
         """Refuse what the source tote does not hold, or a ledger that cannot be written."""
-        if self.ledger.counts(Place.SOURCE).get(request.sku, 0) < 1:
+        counts = self.ledger.counts(Place.SOURCE)
+        if request.sku == ANY_ITEM and not counts:
+            return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, "Nothing is left in the source tote.")
+        if request.sku != ANY_ITEM and counts.get(request.sku, 0) < 1:
             return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, f"SKU '{request.sku}': none left in the source tote.")
         booked = self.ledger.record_job(request.job_id, request.sku, "running")
         return Outcome.success(None) if booked.ok else booked.failed_as()
@@ -180,7 +186,7 @@ class PickTask:
         held, report = self.held, stages.report
         if not holding(reading, held.item.tool, self.config.hold).ok:
             self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}")
-            self.held, self.fallen = None, held.item_id
+            self.held, self.fallen, self.fallen_sku = None, held.item_id, report.sku
             return Outcome.success(None)
         if held.lifted:
             if self.last_scene is None:

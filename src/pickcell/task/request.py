@@ -12,6 +12,8 @@ import yaml
 from pickcell.outcome import Code, Outcome
 
 MAX_QUANTITY = 100
+ANY_ITEM = "*"
+"""Asked for in place of a SKU: take whatever can be taken best."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class PickRequest:
 
     job_id: str
     sku: str
+    """Or ANY_ITEM."""
     order_id: str = ""
     line: int = 0
 

@@ -214,7 +214,9 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     one = add("pick", pick, "pick one piece and follow it")
-    one.add_argument("--sku", required=True, help="what to pick, as in the catalogue")
+    one.add_argument(
+        "--sku", required=True, help="what to pick, as in the catalogue; '*' (quoted): whatever can be taken best"
+    )
     one.add_argument("--timeout", type=float, default=0.0, metavar="S", help="longest cell time it may take (0: no limit)")
     one.add_argument("--queue", action="store_true", help="only queue it, print the job's id and return")
     many = add("order", order, "pick an order and follow it")

@@ -11,9 +11,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
+from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.selector import GraspSelector
 from pickcell.outcome import Outcome
-from pickcell.values import BASE_FRAME, GraspDecision
+from pickcell.values import BASE_FRAME, GraspDecision, Tool
 from pickcell_conversions.drivers import time_msg
 from pickcell_conversions.grasps import decision_to_msg
 from pickcell_conversions.outcomes import outcome_to_msg
@@ -32,6 +33,17 @@ class GraspSelectorParameters:
 
     cell: str
     catalogue: str
+    tools: str
+
+    def __post_init__(self) -> None:
+        known = [tool.value for tool in Tool]
+        wrong = [name for name in self.tools.split() if name not in known]
+        if wrong or not self.tools.split():
+            raise ValueError(f"tools: '{self.tools}' is not a list of {known}")
+
+    @property
+    def grasps(self) -> GraspConfig:
+        return GraspConfig(tools=tuple(Tool(name) for name in self.tools.split()))
 
 
 class GraspSelectorApp:
@@ -39,7 +51,7 @@ class GraspSelectorApp:
         self.node = Node("grasp_selector")
         parameters = read_parameters(self.node, GraspSelectorParameters)
         catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
-        self._selector = GraspSelector(load_cell(parameters.cell), catalogue)
+        self._selector = GraspSelector(load_cell(parameters.cell), catalogue, parameters.grasps)
         self._candidates = self.node.create_publisher(GraspCandidates, "grasp/candidates", LATCHED)
         self._heartbeat = HeartbeatPublisher(self.node)
         serve(self.node, self._heartbeat, SelectGrasp, "~/select", self.select)

@@ -20,7 +20,7 @@ from typing import Any
 from pickcell.outcome import Code, Outcome
 from pickcell.task.dispatcher import Dispatcher, Job, JobState
 from pickcell.task.record import PickReport
-from pickcell.task.request import OrderLine, check_line
+from pickcell.task.request import ANY_ITEM, OrderLine, check_line
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Desk:
 
     def _check(self, sku: Any, quantity: Any, where: str) -> Outcome[OrderLine]:
         line = check_line(sku, quantity, where)
-        if not line.ok:
+        if not line.ok or line.unwrap().sku == ANY_ITEM:
             return line
         found = self._catalogue.find(line.unwrap().sku)  # type: ignore[attr-defined]
         return line if found.ok else Outcome(found.code, f"{where}: {found.text}")
