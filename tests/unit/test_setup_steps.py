@@ -209,6 +209,22 @@ def test_installed_packages_off_their_pins_are_named(tmp_path: Path) -> None:
     assert path.read_text() == "# pins\nmy-pkg==1.0\n"
 
 
+def test_an_environment_with_half_installed_packages_is_made_anew(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    site = tmp_path / ".venv/lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    for name in ("whole-1.0", "cut-2.0"):
+        (site / f"{name}.dist-info").mkdir(parents=True)
+        (site / f"{name}.dist-info" / "METADATA").write_text("Name: x" if name == "whole-1.0" else "")
+    (tmp_path / ".venv/bin").mkdir()
+    (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
+    here = virtual_env.probe(sys.executable)
+    progress = Progress(io.StringIO())
+    assert here is not None and virtual_env.damaged(layout) == ["cut-2.0.dist-info"]
+    assert virtual_env.create(layout, here, WHEELS, tmp_path / "log", progress)
+    assert virtual_env.damaged(layout) == [] and not (site / "whole-1.0.dist-info").exists()
+    assert not virtual_env.create(layout, here, WHEELS, tmp_path / "log", progress)
+
+
 def test_the_environments_stamp_follows_requirements_place_and_ros(tmp_path: Path) -> None:
     (tmp_path / "a/requirements").mkdir(parents=True)
     (tmp_path / "b/requirements").mkdir(parents=True)

@@ -126,6 +126,7 @@ def is_fresh(layout: Layout, key: str) -> bool:
 def mark_fresh(layout: Layout, key: str, python: Interpreter) -> None:
     """Remember a complete environment."""
     stamp = {"key": key, "root": str(layout.root), "python": ".".join(map(str, python.version))}
+    os.sync()  # a machine that loses power later must not keep the stamp and lose the files
     part = layout.venv / (STAMP + ".part")
     part.write_text(json.dumps(stamp) + "\n")
     part.replace(layout.venv / STAMP)
@@ -133,7 +134,7 @@ def mark_fresh(layout: Layout, key: str, python: Interpreter) -> None:
 
 def create(layout: Layout, python: Interpreter, ros: RosSource, log: Path, progress: Progress) -> bool:
     """Make the environment unless a usable one is there. Returns True when it was made anew."""
-    there = probe(layout.python) if layout.python.exists() else None
+    there = probe(layout.python) if layout.python.exists() and not damaged(layout) else None
     moved = read_stamp(layout).get("root", str(layout.root)) != str(layout.root)
     if there and there.version[:2] == python.version[:2] and not moved and site_packages(layout) is not None:
         return False
@@ -186,6 +187,13 @@ def installed(layout: Layout) -> dict[str, str]:
         name, _, version = path.name.removesuffix(".dist-info").partition("-")
         found[canonical(name)] = version
     return found
+
+
+def damaged(layout: Layout) -> list[str]:
+    """Distributions that an interrupted installation left without metadata: pip can neither use nor mend them."""
+    site = site_packages(layout)
+    metadata = [path / "METADATA" for path in (site.glob("*.dist-info") if site else [])]
+    return sorted(path.parent.name for path in metadata if not path.is_file() or path.stat().st_size == 0)
 
 
 def off_pins(layout: Layout) -> list[str]:
