@@ -1,6 +1,7 @@
 """A whole cell in one process: simulator, perception, grasp choice and planner behind the task's ports, in lock-step.
 
-Computation is charged to the cell's clock: after each call physics advances by the wall time that the call took.
+Computation is charged to the cell's clock: after each call physics advances by the time that the call took, or by what a
+benchmark says that it takes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,19 @@ from pickcell_sim.ports import SimPorts
 
 T = TypeVar("T")
 
+Charge = Callable[[str, float], float]
+"""(stage, measured wall time of a call in s) -> cell time that is charged for it, s."""
+
+
+def charge_measured(stage: str, elapsed_s: float) -> float:
+    """A computation costs the cell what it took here."""
+    return elapsed_s
+
+
+def charge_nothing(stage: str, elapsed_s: float) -> float:
+    """Computations are free: the seed alone decides what happens."""
+    return 0.0
+
 
 @dataclass
 class Stopwatch:
@@ -59,9 +73,9 @@ class InProcessCell:
         perception: PerceptionPipeline | None = None,
         selector: GraspSelector | None = None,
         planner: MotionPlanner | None = None,
-        charge: bool = True,
+        charge: bool | Charge = True,
     ) -> None:
-        """``charge``: advance physics by the wall time of each computation."""
+        """``charge``: by what physics advances for each computation; True: by its wall time, False: not at all."""
         urdf = expand_urdf(cell)
         self.driver = driver
         self.cell = cell
@@ -69,7 +83,7 @@ class InProcessCell:
         self.selector = selector or GraspSelector(cell, catalogue)
         self.planner = planner or MotionPlanner(cell, urdf)
         self.stopwatch = Stopwatch()
-        self._charge = charge
+        self._charge = charge if callable(charge) else charge_measured if charge else charge_nothing
         ports = SimPorts(driver)
         self.clock = ports
         self.arm = ports
@@ -97,8 +111,7 @@ class InProcessCell:
         value = call()
         elapsed_s = time.perf_counter() - start
         self.stopwatch.add(stage, 1e3 * elapsed_s)
-        if self._charge:
-            self.clock.charge(elapsed_s)
+        self.clock.charge(self._charge(stage, elapsed_s))
         return value
 
     def _joints(self) -> JointState:
