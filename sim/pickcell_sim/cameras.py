@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Protocol
 
 import cv2
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from pickcell.cell import CameraConfig, CellConfig
 from pickcell.geometry import Pose, inverse, make_pose
 from pickcell.values import RgbdFrame
+from pickcell_sim.camera_faults import CameraFault, CameraFaults
 from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
 from pickcell_sim.rendering import Lighting, Renderer, View
 
@@ -46,18 +46,6 @@ class CameraWorld(Protocol):
 
     def shiny_bodies(self) -> frozenset[int]:
         """Bodies whose surface reflects like metal or foil."""
-
-
-class CameraFault(str, Enum):
-    """Ways in which a camera can misbehave, for tests."""
-
-    SILENT = "silent"  # no frames at all
-    NAN_DEPTH = "nan_depth"  # colour is fine, every depth is invalid
-    FROZEN = "frozen"  # the last picture again and again, with fresh stamps
-    STALE = "stale"  # the last frame again and again, with its old stamp
-    DARK = "dark"  # the light is off: a twelfth of the brightness
-    BLUR = "blur"  # out of focus
-    KNOCKED = "knocked"  # hit: it stands 3 cm and 3 degrees off its calibration
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ class _Camera:
     config: CameraConfig
     X_nominal_true: Pose
     noise: NoiseSource
-    faults: set[CameraFault] = field(default_factory=set)
+    faults: CameraFaults = field(default_factory=CameraFaults)
     state: bytes = b""
     clean: View | None = None
     luminance: NDArray[np.uint8] | None = None
@@ -122,6 +110,7 @@ class SimCameras:
             offset = make_pose(rng.normal(0.0, error.translation_m, 3), rng.normal(0.0, error.rotation_rad, 3))
             self._cameras[config.name] = _Camera(config, offset, NoiseSource([seed, index, 1], noise))
         self.stats = CaptureStats()
+        self._light = 1.0
 
     @property
     def backend(self) -> str:
@@ -138,15 +127,30 @@ class SimCameras:
             fault = CameraFault(fault)
         except ValueError:
             raise ValueError(f"no fault '{fault}'; there are {[f.value for f in CameraFault]}") from None
-        faults = self._camera(camera).faults
-        if active:
-            faults.add(fault)
-        else:
-            faults.discard(fault)
+        self._camera(camera).faults.set(fault, active)
 
     def faults(self, camera: str) -> frozenset[CameraFault]:
         """Faults that are active on one camera."""
-        return frozenset(self._camera(camera).faults)
+        return frozenset(self._camera(camera).faults.active)
+
+    def blur(self, camera: str, sigma_px: float) -> None:
+        """The fault ``blur`` with a strength of its own; :meth:`set_fault` ends it. KeyError, ValueError."""
+        self._camera(camera).faults.blur(sigma_px)
+
+    def knock(self, camera: str, X_camera_knocked: Pose) -> None:
+        """The fault ``knocked`` with an offset (4, 4) in its frame; :meth:`set_fault` ends it. KeyError, ValueError."""
+        self._camera(camera).faults.knock(X_camera_knocked)
+
+    @property
+    def light(self) -> float:
+        """Brightness of the room for all cameras, 1 normal."""
+        return self._light
+
+    def set_light(self, brightness: float) -> None:
+        """Dim (or brighten) the room: colours follow, and depth loses dark surfaces. Raises ValueError unless in 0..2."""
+        if not 0.0 <= brightness <= 2.0:
+            raise ValueError(f"the room's brightness is a factor from 0 to 2, got {brightness}")
+        self._light = float(brightness)
 
     def forget(self) -> None:
         """Drop the kept renderings: needed after a change that moves nothing (a colour, a lamp)."""
@@ -157,11 +161,11 @@ class SimCameras:
         """One frame now, stamped with cell time; None from a silent camera. KeyError lists the cameras there are."""
         camera = self._camera(name)
         stamp = self._world.time_s
-        if CameraFault.SILENT in camera.faults:
+        if CameraFault.SILENT in camera.faults.active:
             return None
-        if camera.last is not None and CameraFault.STALE in camera.faults:
+        if camera.last is not None and CameraFault.STALE in camera.faults.active:
             return camera.last
-        if camera.last is not None and CameraFault.FROZEN in camera.faults:
+        if camera.last is not None and CameraFault.FROZEN in camera.faults.active:
             last = camera.last
             return RgbdFrame(last.camera, stamp, last.color, last.depth_m, last.X_base_camera)
         X_world_nominal = self._X_world_nominal(camera)
@@ -182,10 +186,7 @@ class SimCameras:
         return X_world_parent @ camera.config.X_parent_camera
 
     def _X_world_true(self, camera: _Camera, X_world_nominal: Pose) -> Pose:
-        X = X_world_nominal @ camera.X_nominal_true
-        if CameraFault.KNOCKED in camera.faults:
-            X = X @ make_pose((0.03, 0.0, 0.0), (0.0, np.deg2rad(3.0), 0.0))
-        return X
+        return camera.faults.moved(X_world_nominal @ camera.X_nominal_true)
 
     def _draw(self, camera: _Camera, X_world_nominal: Pose) -> None:
         """Refresh the clean rendering, unless neither the camera nor anything in the world has moved since."""
@@ -219,14 +220,10 @@ class SimCameras:
         """Noisy colour and depth from the clean rendering, with the active faults."""
         start = time.perf_counter()
         assert camera.clean is not None and camera.luminance is not None and camera.shiny is not None
-        color, clean = camera.clean.color, camera.clean.depth_m
-        if CameraFault.DARK in camera.faults:
-            color = (color // 12).astype(np.uint8)
-        if CameraFault.BLUR in camera.faults:
-            color = cv2.GaussianBlur(color, (0, 0), 6.0)
-        color = camera.noise.color(color)
-        depth = camera.noise.depth(clean, camera.luminance, camera.shiny, camera.config.model.fx)
-        if CameraFault.NAN_DEPTH in camera.faults:
+        color = camera.noise.color(camera.faults.color(camera.clean.color, self._light))
+        luminance = camera.faults.depth_luminance(camera.luminance, self._light)
+        depth = camera.noise.depth(camera.clean.depth_m, luminance, camera.shiny, camera.config.model.fx)
+        if CameraFault.NAN_DEPTH in camera.faults.active:
             depth = np.full_like(depth, np.nan)
         self.stats.noise_ms.append(1e3 * (time.perf_counter() - start))
         return color, depth
