@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from grasping_worlds import CELL, FLOOR, Shelf, box, cylinder, instance, placed,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pickcell.catalogue import Kind
 from pickcell.geometry import inverse, transform_points
 from pickcell.grasping import GraspSelector
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.hand import LIP_RETRACTED_M, PALM_M
+from pickcell.grasping.prior import KIND_PRIORS
 from pickcell.outcome import Code
 from pickcell.values import GraspCandidate, Identity, PointCloud, Scene, ShapeEstimate, Tool, Voxel
 
@@ -74,6 +77,10 @@ def test_plain_box_gets_both_tools_ranked_by_quality():
     assert all(c.rejection == "" for c in decision.ranked)
     assert all(c.rejection and c.quality == 0.0 for c in decision.rejected)
     assert "m/s2" in decision.explanation and "Rejected" in decision.explanation
+
+
+def test_every_kind_of_the_catalogue_has_a_prior():
+    assert set(KIND_PRIORS) == set(get_args(Kind))
 
 
 @pytest.mark.parametrize("only", list(Tool))

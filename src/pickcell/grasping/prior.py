@@ -16,6 +16,23 @@ KIND_PRIORS: dict[str, dict[Tool, float]] = {
     # A cup follows a cylinder only along its axis; flat pads lie along two lines of it.
     "cylinder": {Tool.PINCH: 0.90, Tool.SUCTION: 0.80},
     "irregular": {Tool.PINCH: 0.88, Tool.SUCTION: 0.70},
+    "shrink": {Tool.PINCH: 0.90, Tool.SUCTION: 0.88},
+    # A book lifted by one cover flops open; pinched across its thickness it cannot.
+    "hardcover": {Tool.PINCH: 0.92, Tool.SUCTION: 0.30},
+    "paperback": {Tool.PINCH: 0.90, Tool.SUCTION: 0.30},
+    "bottle": {Tool.PINCH: 0.88, Tool.SUCTION: 0.65},
+    "can": {Tool.PINCH: 0.90, Tool.SUCTION: 0.80},
+    "jar": {Tool.PINCH: 0.90, Tool.SUCTION: 0.80},
+    "mailer": {Tool.PINCH: 0.70, Tool.SUCTION: 0.85},
+    "polybag": {Tool.PINCH: 0.70, Tool.SUCTION: 0.75},
+    # A wrinkled bag whose content shifts never seals well.
+    "loose_bag": {Tool.PINCH: 0.80, Tool.SUCTION: 0.25},
+    "ruler": {Tool.PINCH: 0.50, Tool.SUCTION: 0.90},
+    "flat": {Tool.PINCH: 0.60, Tool.SUCTION: 0.95},
+    "blister": {Tool.PINCH: 0.80, Tool.SUCTION: 0.75},
+    # Air passes through cloth.
+    "plush": {Tool.PINCH: 0.92, Tool.SUCTION: 0.10},
+    "tube": {Tool.PINCH: 0.85, Tool.SUCTION: 0.75},
 }
 """Chance of success of a faultless grasp, by kind: a judgement from physics, to be replaced by counted outcomes."""
 

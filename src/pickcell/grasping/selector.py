@@ -22,7 +22,7 @@ from pickcell.grasping.table import CandidateTable, concat, suppress
 from pickcell.outcome import Code, Outcome
 from pickcell.values import GraspCandidate, GraspDecision, Instance, Scene, Sku, Tool
 
-FLAT_KINDS = ("card", "box")
+FLAT_KINDS = ("card", "box", "shrink", "hardcover", "ruler", "flat")
 """Kinds of the catalogue that have plane faces."""
 HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
 HAND_REACH_M = 0.20

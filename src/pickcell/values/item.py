@@ -18,7 +18,7 @@ class Sku:
     sku: str
     name: str
     kind: str
-    """``irregular``, ``box``, ``cylinder`` or ``card``."""
+    """What it is: one of :data:`pickcell.catalogue.Kind`."""
     dimensions_m: NDArray[np.float64]
     """(3,) side lengths of the bounding box, descending."""
     mass_kg: float
