@@ -13,7 +13,7 @@ from pickcell.outcome import Code, Outcome
 from pickcell_drivers.arm import RosArm
 from pickcell_drivers.clock import RosClock
 from pickcell_drivers.hand import RosHand
-from pickcell_drivers.readings import RobotReadings
+from pickcell_drivers.readings import ReadingLimits, RobotReadings
 from pickcell_task.interruptions import Interruptions
 from pickcell_task.node_watch import NodeWatch
 from pickcell_task.stage_ports import CallLimits, RosGrasp, RosMotion, RosScene, StageCaller
@@ -30,6 +30,7 @@ class RosCell:
         cell: CellConfig,
         limits: CallLimits,
         heartbeat_max_age_s: float,
+        reading_max_age_s: float,
         cancelled: Callable[[], Outcome[None]],
         scene_keeps_s: float,
     ) -> None:
@@ -40,7 +41,7 @@ class RosCell:
         self._cancelled = cancelled
         self.clock = RosClock(node)
         self.interruptions = Interruptions(self.clock.now_s, scene_keeps_s)
-        self.sensors = RobotReadings(node, cell, self.clock)
+        self.sensors = RobotReadings(node, cell, self.clock, ReadingLimits(max_age_s=reading_max_age_s))
         self.arm = RosArm(node, cell, self.sensors, self.clock)
         self.hand = RosHand(node, cell, self.sensors, self.clock)
         self.watch = NodeWatch(node, STAGE_NODES, heartbeat_max_age_s)

@@ -9,7 +9,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rclpy.node import Node
@@ -52,10 +52,12 @@ class PickTaskParameters:
     plan_timeout_s: float
     service_wait_s: float
     heartbeat_max_age_s: float
+    reading_max_age_s: float
     ready_wait_s: float
 
     def __post_init__(self) -> None:
-        for name in ("observe_timeout_s", "select_timeout_s", "plan_timeout_s", "service_wait_s", "heartbeat_max_age_s"):
+        above_zero = [f.name for f in fields(self) if f.name.endswith("_s") and f.name != "ready_wait_s"]
+        for name in above_zero:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
 
@@ -81,7 +83,13 @@ class PickTaskApp:
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
         )
         self._cell = RosCell(
-            self.node, cell, limits, parameters.heartbeat_max_age_s, self._dispatcher.interrupted, SCENE_KEEPS_S
+            self.node,
+            cell,
+            limits,
+            parameters.heartbeat_max_age_s,
+            parameters.reading_max_age_s,
+            self._dispatcher.interrupted,
+            SCENE_KEEPS_S,
         )
         self._task = PickTask(self._cell, catalogue, self._ledger, TaskConfig(hand=cell.hand), self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
