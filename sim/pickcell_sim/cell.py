@@ -7,9 +7,9 @@ benchmark says that it takes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,14 @@ def charge_nothing(stage: str, elapsed_s: float) -> float:
     return 0.0
 
 
+class Perception(Protocol):
+    """What :class:`pickcell.perception.PerceptionPipeline` offers."""
+
+    def observe(
+        self, frames: list[RgbdFrame], joints: JointState, manifest: Mapping[str, int], now_s: float
+    ) -> Outcome[Scene]: ...
+
+
 @dataclass
 class Stopwatch:
     """Wall time of each stage's calls, milliseconds."""
@@ -70,16 +78,18 @@ class InProcessCell:
         cell: CellConfig,
         catalogue: Catalogue,
         *,
-        perception: PerceptionPipeline | None = None,
+        perception: Perception | None = None,
         selector: GraspSelector | None = None,
         planner: MotionPlanner | None = None,
         charge: bool | Charge = True,
     ) -> None:
-        """``charge``: by what physics advances for each computation; True: by its wall time, False: not at all."""
+        """``perception``: what looks at the cell; in a world without cameras one that needs no frames.
+
+        ``charge``: by what physics advances for each computation; True: by its wall time, False: not at all."""
         urdf = expand_urdf(cell)
         self.driver = driver
         self.cell = cell
-        self.perception = perception or PerceptionPipeline(cell, urdf, catalogue)
+        self.perception: Perception = perception or PerceptionPipeline(cell, urdf, catalogue)
         self.selector = selector or GraspSelector(cell, catalogue)
         self.planner = planner or MotionPlanner(cell, urdf)
         self.stopwatch = Stopwatch()
@@ -121,7 +131,11 @@ class InProcessCell:
         return self._joints().select(self.cell.arm.joints)
 
     def frames(self) -> list[RgbdFrame]:
-        """One fresh frame of every camera that delivers. Rendering stands for the light: it costs no cell time."""
+        """One fresh frame of every camera that delivers. Rendering stands for the light: it costs no cell time.
+
+        None in a world without cameras: perception then lives on what else it knows, see ``oracle``."""
+        if self.driver.cameras is None:
+            return []
         return [f for f in (self.driver.capture(camera.name) for camera in self.cell.cameras) if f is not None]
 
     # -- ScenePort ---------------------------------------------------------------------------------------------------
