@@ -19,6 +19,11 @@ from pickcell_sim.items.irregular import irregular_spec, load_blob
 from pickcell_sim.items.mesh import BOX_FACES, Atlas, ObjBuilder, add_box, add_convex_parts, add_cylinder, face_size, pack
 from pickcell_sim.items.spec import REPOSITORY, ItemSpec, all_specs
 
+try:
+    from pickcell_sim.items import models as _models
+except ImportError:  # until the compliant items are there, they are boxes
+    _models = None
+
 COLLISION_THICKNESS_M = 0.002
 """Cards thinner than this collide as if they were this thick: thinner plates sink into each other under load."""
 
@@ -26,7 +31,10 @@ COLLISION_MARGIN_M = 0.001
 """PyBullet adds this to convex meshes and cylinders (not to boxes): they are made smaller by it."""
 
 
-_GENERATORS = ("assets", "barcode", "faces", "irregular", "mesh", "spec")
+_GENERATORS = (
+    "assets", "barcode", "faces", "irregular", "mesh", "spec", "assortment", "shelf", "words", "prints",
+    "models", "book", "sheet_model", "loose", "plush", "urdf", "link_mesh",
+)  # fmt: skip
 
 
 @cache
@@ -80,6 +88,9 @@ def ensure_item(sku: str) -> Path:
 
 def _build(spec: ItemSpec, folder: Path) -> None:
     """Write mesh, material, texture and URDF of one item into ``folder``."""
+    if spec.structure != "rigid" and _models is not None:
+        _models.build(spec, folder)
+        return
     builder = ObjBuilder()
     rgb = (1.0, 1.0, 1.0)
     if spec.kind == "irregular":

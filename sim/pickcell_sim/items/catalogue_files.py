@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.irregular import COUNT, irregular_spec
+from pickcell_sim.items.shelf import SHELF
 from pickcell_sim.items.spec import REPOSITORY, SEED, VERSION, ItemSpec, all_specs
 from pickcell_sim.items.studio import Studio
 
 SPLITS = ("train", "validation", "test")
 _SHARES = {"train": 0.50, "validation": 0.15, "test": 0.35}
 """Of boxes, cylinders and cards."""
+_LOOK_ALIKE_TURN = ("train", "test", "validation", "test", "train")
+"""Splits that the look-alike families of the shelf go to, in turn."""
 _IRREGULAR_IN_CATALOGUE = {"train": 150, "validation": 30, "test": 70}
 """Irregular SKUs with an entry in the catalogue; the splits hold all usable ones."""
 _IRREGULAR_SHARES = {"train": 0.60, "validation": 0.12, "test": 0.28}
@@ -43,6 +47,7 @@ def draw_splits() -> tuple[dict[str, list[str]], list[str]]:
             splits[SPLITS[(0, 2, 1)[i % 3]]] += groups[key]
         for key, split in zip(rng.permutation(rest).tolist(), _deal(len(rest), _SHARES)):
             splits[split] += groups[key]
+    _deal_shelf(specs, splits)
     listed += [sku for sku in specs]
     usable = _usable_irregulars()
     order = np.random.default_rng([SEED, 21]).permutation(usable).tolist()
@@ -55,12 +60,32 @@ def draw_splits() -> tuple[dict[str, list[str]], list[str]]:
     return {name: sorted(skus) for name, skus in splits.items()}, sorted(listed)
 
 
+def _deal_shelf(specs: dict[str, ItemSpec], splits: dict[str, list[str]]) -> None:
+    """Deal the kinds of the shelf: each split gets some of every kind, each family stays together."""
+    families: dict[str, list[str]] = {}
+    for spec in specs.values():
+        if spec.kind in SHELF:
+            families.setdefault(spec.variant_of or spec.sku, []).append(spec.sku)
+    look_alikes = sorted(key for key, members in families.items() if len(members) > 1)
+    rng = np.random.default_rng([SEED, 22])
+    # Look-alikes first, in turn over all kinds, so that every split has its share of them.
+    turn = dict(zip(rng.permutation(look_alikes).tolist(), itertools.cycle(_LOOK_ALIKE_TURN)))
+    for kind in SHELF:
+        of_kind = {key: members for key, members in families.items() if specs[key].kind == kind}
+        wanted = {name: share * sum(map(len, of_kind.values())) for name, share in _SHARES.items()}
+        singles = rng.permutation(sorted(key for key in of_kind if key not in turn)).tolist()
+        for key in [*(key for key in of_kind if key in turn), *singles]:
+            split = turn[key] if key in turn else max(SPLITS, key=lambda name: wanted[name])
+            splits[split] += of_kind[key]
+            wanted[split] -= len(of_kind[key])
+
+
 def write_splits(splits: dict[str, list[str]], folder: Path = SPLITS_DIR) -> None:
     """One file per split, one SKU per line."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, skus in splits.items():
         head = f"# SKUs of the {name} split, fixed: items of the test split are never trained on.\n"
-        (folder / f"{name}.txt").write_text(head + "\n".join(skus) + "\n")
+        (folder / f"{name}.txt").write_text(head + "\n".join(skus) + "\n", encoding="utf-8")
 
 
 def write_catalogue(
@@ -87,7 +112,7 @@ def write_catalogue(
             cv2.imwrite(str(views / f"{sku}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
             if i % 25 == 24:
                 progress(f"{i + 1} of {len(listed)} SKUs")
-    (folder / "catalogue.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "catalogue.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _entry(spec: ItemSpec) -> str:

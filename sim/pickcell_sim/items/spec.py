@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 SEED = 7
 """Everything about the items follows from this number. Changing it, or the drawing below, needs a new VERSION."""
 
-VERSION = "1"
+VERSION = "2"
 """Of the committed catalogue: changes when an item does."""
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -25,6 +26,14 @@ KINDS = (
 STRUCTURES = ("rigid", "book", "sheet", "loose", "plush")
 """How physics builds an item: one body; covers and block on hinges at the spine; plates on stiff hinges (mailer, polybag);
 a shell with loose filling; one soft-surfaced body."""
+
+STRUCTURE_BY_KIND = {
+    "hardcover": "book", "paperback": "book", "mailer": "sheet", "polybag": "sheet", "loose_bag": "loose", "plush": "plush",
+}  # fmt: skip
+"""Kinds that are not rigid."""
+
+PAYLOAD_KG = 0.9
+"""What the cells lift: heavier SKUs are in the catalogue to be refused."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,39 @@ class ItemSpec:
     """SKU whose print this one shares but for a small coloured dot: the near-identical trap of identification."""
     dot: str = ""
     """Colour of that dot."""
+    mark: str = ""
+    """What sets one of a look-alike family apart: ``dot:#1f6fd6``, ``stripe:#d63b1f``, ``size:250 ml``, ``count:24``,
+    ``volume:2``. Empty for products without a look-alike and for the marks that ``dot`` describes."""
+    language: str = "en"
+    """Of the printed text: de, en, es, fr, it, nl, pl or sv."""
+    subtitle: str = ""
+    """The product in English, printed small, where ``language`` is another one."""
+    size_text: str = ""
+    """Net content as printed, like ``3 x 60 g``; empty where it follows from the seed (kinds of version 1)."""
+    color: str = ""
+    """Colour variant, a key of :data:`pickcell_sim.items.words.COLORS`; empty where there is none."""
+    form: str = ""
+    """Which of a kind's shapes: a bottle's outline, a can's ends. Empty for the kind's only one."""
+    structure: str = ""
+    """One of STRUCTURES; when left empty, by kind."""
+    fragility: str = ""
+    """Class in ``config/damage.yaml``; the kind when left empty."""
+    film_um: float = 0.0
+    """Thickness of the outermost film, micrometres; 0 where the surface is no film that can be sucked off."""
+    wrinkle_m: float = 0.0
+    """Peak to valley of the fine waves that a cup's lip has to close, beyond the shape itself."""
+    permeance_m_per_s_pa: float = 0.0
+    """Air through the surface: volume flow per area and pressure difference (Darcy), m/(s Pa)."""
+    contact_stiffness_n_per_m: float = 0.0
+    """Of a soft surface; 0 for a hard one."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no kind '{self.kind}'; there are {', '.join(KINDS)}")
+        object.__setattr__(self, "structure", self.structure or STRUCTURE_BY_KIND.get(self.kind, "rigid"))
+        object.__setattr__(self, "fragility", self.fragility or self.kind)
+        if self.structure not in STRUCTURES:
+            raise ValueError(f"no structure '{self.structure}'; there are {', '.join(STRUCTURES)}")
 
 
 _BOX_SIZES_MM = [
@@ -84,8 +126,14 @@ _GOODS = {
 
 def all_specs() -> dict[str, ItemSpec]:
     """Every printed SKU by name. Irregular ones need their meshes: see :mod:`pickcell_sim.items.irregular`."""
-    specs = [*_boxes(), *_cylinders(), *_cards()]
-    return {spec.sku: spec for spec in specs}
+    return dict(_all_specs())
+
+
+@cache
+def _all_specs() -> dict[str, ItemSpec]:
+    from pickcell_sim.items.assortment import assortment  # it builds on this module
+
+    return {spec.sku: spec for spec in [*_boxes(), *_cylinders(), *_cards(), *assortment()]}
 
 
 def brand(rng: np.random.Generator) -> str:

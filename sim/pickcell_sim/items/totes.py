@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pickcell.catalogue import config_directory, load_catalogue
-from pickcell_sim.items.spec import KINDS
 
 MIX = {"irregular": 0.35, "box": 0.30, "cylinder": 0.20, "card": 0.15}
 """Share of each kind in a random tote (assumed; printed with every benchmark)."""
@@ -76,19 +76,19 @@ def load_split(name: str) -> tuple[str, ...]:
 
 
 def random_tote(seed: int, n: int = 12, split: str = "test") -> ToteContents:
-    """``n`` different SKUs of a split that the catalogue knows, kinds mixed by MIX. Raises ValueError when n is too many.
+    """``n`` different SKUs of a split that the catalogue knows, of MIX's four kinds. Raises ValueError when n is too many.
 
     Near-identical twins never share a tote: telling them apart needs a picture of the dot's side (benchmarked apart).
     """
     rng = np.random.default_rng([seed, 301])
-    pools = _pools(split)
+    pools = _pools(split, MIX)
     available = sum(len(pool) for pool in pools.values())
     if not 0 <= n <= available:
         raise ValueError(f"a tote of {n} different SKUs cannot be drawn from the {available} of split '{split}'")
     drawn: dict[str, int] = {}
     names: set[str] = set()
     while len(drawn) < n:
-        open_kinds = [kind for kind in KINDS if any(s not in drawn for s in pools[kind])]
+        open_kinds = [kind for kind in MIX if any(s not in drawn for s in pools[kind])]
         weights = np.array([MIX[kind] for kind in open_kinds])
         kind = str(rng.choice(open_kinds, p=weights / weights.sum()))
         sku = str(rng.choice([s for s in pools[kind] if s not in drawn]))
@@ -100,11 +100,11 @@ def random_tote(seed: int, n: int = 12, split: str = "test") -> ToteContents:
     return ToteContents(seed, drawn)
 
 
-def _pools(split: str) -> dict[str, list[str]]:
-    """Catalogue SKUs of a split by kind."""
+def _pools(split: str, kinds: Iterable[str]) -> dict[str, list[str]]:
+    """Catalogue SKUs of a split by kind, of the kinds asked for."""
     catalogue = _catalogue()
     skus = [sku for sku in load_split(split) if sku in catalogue]
-    return {kind: [sku for sku in skus if catalogue[sku].kind == kind] for kind in KINDS}
+    return {kind: [sku for sku in skus if catalogue[sku].kind == kind] for kind in kinds}
 
 
 def _catalogue_name(sku: str) -> str:
