@@ -2,6 +2,7 @@
 
 The hold follows the ring models of the literature: J. Mahler et al., "Dex-Net 3.0", ICRA 2018 (spring ring, wrench limits),
 and G. Mantriota, "Theoretical model of the grasp with vacuum gripper", Mechanism and Machine Theory 42, 2007 (slip).
+Which cups and vacuum sources there are: :mod:`pickcell_sim.cups`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ DISCHARGE = 0.62
 
 @dataclass(frozen=True)
 class Pump:
-    """A vacuum ejector: flow falls linearly from ``flow_m3ps`` with an open line to 0 at ``vacuum_pa``."""
+    """A vacuum source: flow falls linearly from ``flow_m3ps`` with an open line to 0 at ``vacuum_pa``.
+
+    As it stands, the 60 l/min ejector.
+    """
 
     flow_m3ps: float = 1e-3
     vacuum_pa: float = 75_000.0
+    evacuate_s: float = 0.05
+    vent_s: float = 0.02
+    """Time constants of the line: sucking the cup empty, and losing the vacuum through a leak or the blow-off valve."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,36 @@ class Cup:
 
 @dataclass(frozen=True)
 class Seal:
-    """How well a lip lies on a surface."""
+    """How a lip lies on a surface, at N points evenly spaced round its rim."""
 
-    gap_m: float
-    """Height of the slot that leaks as much as the rim does, averaged round the rim."""
+    deviation_m: Array
+    """(N,) height of the surface over the lip's plane, positive where it recedes; NaN where there is none."""
+    steepened_m: Array
+    """(N,) the same with short waves counted as high as they are hard to follow: what the lip's conformity is spent on."""
     tilt_rad: float
     """Angle between the lip's axis and the surface normal."""
-    covered: float
-    """Share of the rim that has the surface under it."""
+    conformity_m: float
+    open_gap_m: float
+
+    @property
+    def covered(self) -> float:
+        """Share of the rim that has the surface under it."""
+        return float(np.isfinite(self.deviation_m).mean())
+
+    @property
+    def gap_m(self) -> float:
+        """Height of the slot that leaks as much as the unloaded rim does, averaged round the rim."""
+        return self.gap_when_open(np.zeros(len(self.deviation_m)))
+
+    def gap_when_open(self, opening_m: Array) -> float:
+        """The same when a load has lifted the lip by ``opening_m`` (N,) >= 0. What conformity is left follows that too."""
+        hit = np.isfinite(self.deviation_m)
+        gaps = np.full(len(hit), self.open_gap_m)
+        away = np.maximum(np.abs(self.deviation_m[hit]), self.deviation_m[hit] + opening_m[hit])
+        needed = np.maximum(np.abs(self.steepened_m[hit]), self.steepened_m[hit] + opening_m[hit])
+        left = 1.0 - self.conformity_m / np.maximum(needed, self.conformity_m)
+        gaps[hit] = np.minimum(away * left, self.open_gap_m)
+        return float(gaps.mean())
 
 
 def vacuum_at_leak(gap_m: float, radius_m: float, pump: Pump, porosity_m3ps_pa: float = 0.0) -> float:
@@ -80,22 +109,47 @@ def vacuum_at_leak(gap_m: float, radius_m: float, pump: Pump, porosity_m3ps_pa: 
     return float(root**2)
 
 
-def ring_seal(heights_m: Array, radius_m: float, conformity_m: float, open_gap_m: float = 0.003) -> Seal:
+def ring_seal(
+    heights_m: Array, radius_m: float, conformity_m: float, steepened_m: Array | None = None, open_gap_m: float = 0.003
+) -> Seal:
     """Seal of a lip from the surface's height under points evenly spaced round its rim.
 
     ``heights_m`` (N,): distance along the cup's axis from the lip's plane to the surface, NaN where there is none. The
     lip lies in the plane fitted to the surface, and closes deviations of up to ``conformity_m``; the rest leaks.
+    ``steepened_m`` (N,): what the short waves in ``heights_m`` count for in addition, see :func:`wave_factor`.
     """
     angles = np.linspace(0.0, 2 * np.pi, len(heights_m), endpoint=False)
     hit = np.isfinite(heights_m)
-    covered = float(hit.mean())
     if hit.sum() < 4:
-        return Seal(open_gap_m, np.pi / 2, covered)
+        nothing = np.full(len(heights_m), np.nan)
+        return Seal(nothing, nothing, np.pi / 2, conformity_m, open_gap_m)
     A = np.column_stack([np.ones(len(angles)), radius_m * np.cos(angles), radius_m * np.sin(angles)])
     plane = np.linalg.lstsq(A[hit], heights_m[hit], rcond=None)[0]
-    gaps = np.full(len(angles), open_gap_m)
-    gaps[hit] = np.clip(np.abs(heights_m[hit] - A[hit] @ plane) - conformity_m, 0.0, open_gap_m)
-    return Seal(float(gaps.mean()), float(np.arctan(np.hypot(plane[1], plane[2]))), covered)
+    deviation = heights_m - A @ plane
+    tilt = float(np.arctan(np.hypot(plane[1], plane[2])))
+    return Seal(deviation, deviation + (0.0 if steepened_m is None else steepened_m), tilt, conformity_m, open_gap_m)
+
+
+def wave_factor(length_m: Array, radius_m: float) -> Array:
+    """How many times harder waves of a length are to follow for a lip than a bend of its whole ring, at the same height.
+
+    A lip that closes a height c over the two waves round its rim that a cylinder makes (length pi r) follows slopes up to
+    2 c / r; a shorter wave of the same height is steeper in proportion. Assumed for elastomer lips, never under 1.
+    """
+    return np.maximum(np.pi * radius_m / length_m, 1.0)
+
+
+def lip_opening(wrench: Array, vacuum_pa: float, cup: Cup, points: int) -> Array:
+    """(N,) how far the load lifts the lip off the surface round the rim, metres; zero while the seal is within its limit.
+
+    The load's line force F_z / (2 pi r) + M-part / (pi r^2) less the vacuum's dP r / 2 is what the lip presses on with;
+    where that turns to a pull, which a lip cannot bear, it yields with the axial stiffness.
+    ``wrench`` as in :func:`hold_use`.
+    """
+    angles = np.linspace(0.0, 2 * np.pi, points, endpoint=False)
+    moment = wrench[3] * np.sin(angles) - wrench[4] * np.cos(angles)
+    pull = wrench[2] + 2.0 * moment / cup.radius_m - vacuum_pa * cup.area_m2
+    return np.asarray(np.maximum(pull, 0.0) / cup.axial_n_per_m)
 
 
 def mobility_at(inverse_mass: float, inverse_inertia: Array, arm: Array) -> Array:
@@ -119,10 +173,43 @@ def implicit_spring(cup: Cup, displacement: Array, velocity: Array, mobility: Ar
     of the item at the lip, all in the lip's axes. From f = -K (x + h v') - D v' and v' = v + h W f:
     (1 + (h^2 K + h D) W) f = -K x - (h K + D) v. Stable for any step and mass.
     """
+    left, right = _implicit_system(cup, displacement, velocity, mobility, step_s)
+    return np.asarray(np.linalg.solve(left, right))
+
+
+def _implicit_system(cup: Cup, x: Array, v: Array, W: Array, h: float) -> tuple[Array, Array]:
     K = cup.stiffness
     D = cup.damping_s * K
-    left = np.eye(6) + (step_s**2 * K + step_s * D)[:, None] * mobility
-    return np.asarray(np.linalg.solve(left, -K * displacement - (step_s * K + D) * velocity))
+    return np.eye(6) + (h**2 * K + h * D)[:, None] * W, -K * x - (h * K + D) * v
+
+
+def sliding_spring(
+    cup: Cup, displacement: Array, velocity: Array, mobility: Array, step_s: float, grip_n: float
+) -> tuple[Array, Array, float]:
+    """Like :func:`implicit_spring`, but the lip slides (Coulomb) where the tangential load would exceed its friction.
+
+    ``grip_n``: dP A. Returns the force (6,), how far the item slides under the lip in this step (3,) along x, y (m) and
+    about z (rad), and the share of the slip limit that a lip which does not slide would take up (over 1: it slides).
+    Sideways force and torsion are brought back to the limit surface of :func:`hold_use` in their own direction; the
+    other components are solved anew beside them.
+    """
+    left, right = _implicit_system(cup, displacement, velocity, mobility, step_s)
+    force = np.linalg.solve(left, right)
+    sliding, upright = np.array([0, 1, 5]), np.array([2, 3, 4])
+    arms = np.array([1.0, 1.0, 1.0 / cup.radius_m])
+    load = float(np.linalg.norm(force[sliding] * arms))
+    demand = load / max(cup.friction * (grip_n + force[2]), 1e-9)
+    if demand <= 1.0:
+        return force, np.zeros(3), demand
+    direction = force[sliding] / load
+    for _ in range(3):  # the normal force depends on the tangential one only weakly
+        force[sliding] = direction * cup.friction * max(grip_n + force[2], 0.0)
+        rest = right[upright] - left[np.ix_(upright, sliding)] @ force[sliding]
+        force[upright] = np.linalg.solve(left[np.ix_(upright, upright)], rest)
+    after = velocity + step_s * mobility @ force
+    K = cup.stiffness[sliding]
+    stretched = -(force[sliding] / K + cup.damping_s * after[sliding])
+    return force, displacement[sliding] + step_s * after[sliding] - stretched, demand
 
 
 def hold_use(wrench: Array, vacuum_pa: float, cup: Cup) -> tuple[float, float]:

@@ -14,6 +14,9 @@ from pickcell.values import CameraModel
 
 Vector3 = tuple[float, float, float]
 
+CUP_RADII_M = {"20mm": 0.010, "30mm": 0.015, "40mm": 0.020}
+"""Lip radius of every cup that the hand can be fitted with, by name."""
+
 
 class CellConfigError(ValueError):
     """A cell file that cannot be used; the message names the file and every wrong key."""
@@ -65,9 +68,26 @@ class HandConfig(_Strict):
     pad_to_tip_m: float = 0.010
     """From the origin of tcp_pinch forward to the finger tip."""
     pinch_force_max_n: float = 60.0
-    cup_radius_m: float = 0.015
+    cup: Literal["20mm", "30mm", "40mm"] = "30mm"
+    """Which cup is fitted. A small one seals on narrow things, a large one bears more and is harder to peel off."""
+    vacuum_source: Literal["ejector", "blower"] = "ejector"
+    """``ejector``: deep vacuum, little flow. ``blower``: shallow vacuum that bears leaks."""
+    cup_radius_m: Annotated[float, Field(gt=0)] = CUP_RADII_M["30mm"]
+    """Follows from ``cup`` unless given."""
     cup_stroke_m: float = 0.10
     payload_max_kg: float = 0.9
+
+    @model_validator(mode="before")
+    @classmethod
+    def _radius_of_the_cup(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "cup_radius_m" not in data and data.get("cup") in CUP_RADII_M:
+            return {**data, "cup_radius_m": CUP_RADII_M[data["cup"]]}
+        return data
+
+    def fitted(self, cup: str, vacuum_source: str | None = None) -> HandConfig:
+        """The same hand with another cup, and another vacuum source if named. Raises ValueError listing what there is."""
+        values = self.model_dump(exclude={"cup_radius_m"})
+        return HandConfig(**{**values, "cup": cup, "vacuum_source": vacuum_source or self.vacuum_source})
 
 
 class ToteConfig(_Strict):

@@ -23,8 +23,9 @@ LIP_RETRACTED_M = 0.145
 FINGER_PAD_M = 0.055
 """Length of the straight part of a finger behind its pad, from the tip; above it the shank steps outwards so that the
 retracted cup fits between closed fingers."""
-SHANK_M = (0.016, 0.010)
-"""Shank: how far its inner face stands behind the pad's, and its thickness."""
+SHANK_CLEARANCE_M = 0.001
+"""Shank: its inner face stands this much further behind the pad's than the cup's radius, so that the cup clears it."""
+SHANK_THICKNESS_M = 0.010
 WRIST_M = (0.11, 0.11, 0.10)
 """Last link of the arm: a box behind ``tool0``, centred on its z axis."""
 
@@ -66,11 +67,11 @@ class HandGeometry:
     def _fingers(self, opening_m: float, tcp_m: float) -> Boxes:
         """(4, 6) pads left and right, then shanks left and right, drawn out along the approach."""
         pad, y = opening_m / 2, self.hand.pad_width_m / 2
-        shank, step = pad + SHANK_M[0], self.tip_m - FINGER_PAD_M + 0.006
+        shank, step = pad + self.hand.cup_radius_m + SHANK_CLEARANCE_M, self.tip_m - FINGER_PAD_M + 0.006
         top = PALM_M[2] - tcp_m - self.standoff_m
         thick = self.hand.finger_thickness_m
         boxes = []
-        for inner, outer, tip in ((pad, pad + thick, self.tip_m), (shank, shank + SHANK_M[1], step)):
+        for inner, outer, tip in ((pad, pad + thick, self.tip_m), (shank, shank + SHANK_THICKNESS_M, step)):
             boxes.append([-outer, -y, top, -inner, y, tip - tcp_m])
             boxes.append([inner, -y, top, outer, y, tip - tcp_m])
         return np.array(boxes)
