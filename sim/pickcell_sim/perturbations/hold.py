@@ -112,8 +112,8 @@ class Leak(Timed):
 
     def begin(self) -> Struck | Missed:
         cup = self.scene.driver.cup
-        if not hasattr(cup, "leak_factor"):
-            return Missed("this cup cannot be made to leak")
+        if not cup.on:
+            return Missed("the vacuum is off")
         self.began_s = self.scene.driver.now_s
         self._before, self._start_pa = float(cup.leak_factor), cup.vacuum_pa
         self._lowest_pa = self._start_pa

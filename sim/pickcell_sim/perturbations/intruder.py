@@ -30,6 +30,8 @@ SECTOR_RAD = float(np.deg2rad(50.0))
 ASIDE_M = 0.05
 WRIST_M = 0.05
 """Lever at which the wrist resists being turned: its torque is the force times this (assumed)."""
+WIDTH_GRID_M = 0.01
+LENGTH_GRID_M = 0.05
 COLOR = (0.82, 0.60, 0.48, 1.0)
 
 
@@ -71,21 +73,25 @@ class Intruder(Timed):
         stop[2] = m["height_m"]
         return stop, np.array([np.cos(angle), np.sin(angle), 0.0])
 
+    def _size(self) -> tuple[float, float]:
+        """Width and length, rounded: pictures are drawn from a store of shapes, which must not grow with every script."""
+        m = self.perturbation.magnitude
+        return round(m["width_m"] / WIDTH_GRID_M) * WIDTH_GRID_M, round(m["length_m"] / LENGTH_GRID_M) * LENGTH_GRID_M
+
     def _make(self, world: SimWorld) -> int:
         """The body, its long axis (x) along its way. It is no item: it is never asleep, and no scorer counts it."""
-        m, client = self.perturbation.magnitude, world.client
+        (width, length), client = self._size(), world.client
         lying = Rotation.from_euler("y", np.pi / 2).as_quat().tolist()  # a cylinder's axis is z
         if self.perturbation.variant == "box":
-            half = [0.5 * m["length_m"], 0.5 * m["width_m"], 0.5 * THICKNESS * m["width_m"]]
+            half = [0.5 * length, 0.5 * width, 0.5 * THICKNESS * width]
             shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=half, physicsClientId=client)
             visual = p.createVisualShape(p.GEOM_BOX, halfExtents=half, rgbaColor=COLOR, physicsClientId=client)
         else:
-            radius, length = 0.5 * m["width_m"], m["length_m"]
             shape = p.createCollisionShape(
-                p.GEOM_CYLINDER, radius=radius, height=length, collisionFrameOrientation=lying, physicsClientId=client
+                p.GEOM_CYLINDER, radius=0.5 * width, height=length, collisionFrameOrientation=lying, physicsClientId=client
             )
             visual = p.createVisualShape(
-                p.GEOM_CYLINDER, radius=radius, length=length, visualFrameOrientation=lying, rgbaColor=COLOR,
+                p.GEOM_CYLINDER, radius=0.5 * width, length=length, visualFrameOrientation=lying, rgbaColor=COLOR,
                 physicsClientId=client,
             )  # fmt: skip
         start, quat = (self._stop + REACH_M * self._away).tolist(), self._turn.as_quat().tolist()
