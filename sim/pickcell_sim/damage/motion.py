@@ -1,0 +1,181 @@
+"""How items and robot move right before a physics step: what a contact's approach speed is measured with.
+
+Velocities after the step are of no use: the contact has changed them already. Reading them is cheap, but not for free, so
+items asleep are left out, and only fast ones are looked at closely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pybullet as p
+from numpy.typing import NDArray
+
+from pickcell_sim.items.assets import item_spec
+from pickcell_sim.items.spec import ItemSpec
+from pickcell_sim.world import ItemBody, SimWorld
+
+Vector = tuple[float, float, float]
+ZERO: Vector = (0.0, 0.0, 0.0)
+FREE_MPS2 = 12.0
+"""Accelerations over this are impacts, not flight: they are not extrapolated."""
+RESTING_MPS = 0.02
+
+
+@dataclass
+class BodyMotion:
+    """One item's body before a step."""
+
+    linear: Vector
+    """Of the base's centre of mass, m/s."""
+    angular: Vector
+    """rad/s, world axes."""
+    bound_mps: float
+    """No point of the item is faster than this."""
+    acceleration: Vector
+    """Over the step before, m/s^2; zero where an impact changed the velocity."""
+    centre: Vector = ZERO
+    """Centre of mass of the base; only of bodies followed closely."""
+    links: tuple[tuple[Vector, Vector, Vector], ...] = ()
+    """Centre of mass, linear and angular velocity per link; only of articulated bodies followed closely."""
+
+
+class Motion:
+    """Call :meth:`read` right before each physics step."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+        self._robot = world.robot.body
+        self._joints = sorted(world.robot.joints.values())
+        self._zeros = [0.0] * len(self._joints)
+        self._q: list[float] = self._zeros
+        self._qd: list[float] = self._zeros
+        self._stirred: dict[int, None] = {}
+        """Items that the world still holds to be asleep, but that something has touched."""
+        self._extents: dict[str, tuple[float, bool]] = {}
+        self.bodies: dict[int, BodyMotion] = {}
+        """By PyBullet body: the items that are awake."""
+        self.fast: list[ItemBody] = []
+        """Items that may be fast enough for an impact to matter."""
+
+    def read(self, fast_mps: float) -> None:
+        """Read all velocities. Items faster than ``fast_mps`` are followed closely."""
+        world, before = self._world, self.bodies
+        self.bodies, self.fast = {}, []
+        for item in world.item_bodies.values():
+            if item.asleep and item.item_id not in self._stirred:
+                continue
+            motion = self._read_body(item, before.get(item.body))
+            if motion.bound_mps > fast_mps:
+                self._look_closely(item.body, motion)
+                self.fast.append(item)
+            elif item.asleep and motion.bound_mps < RESTING_MPS:
+                del self._stirred[item.item_id]
+            self.bodies[item.body] = motion
+        states = p.getJointStates(self._robot, self._joints, physicsClientId=world.client)
+        self._q, self._qd = [s[0] for s in states], [s[1] for s in states]
+
+    def stir(self, item: ItemBody) -> None:
+        """Something touches an item: follow it, even if the world has not noticed yet that it woke."""
+        if item.asleep:
+            self._stirred[item.item_id] = None
+
+    def _read_body(self, item: ItemBody, before: BodyMotion | None) -> BodyMotion:
+        client = self._world.client
+        linear, angular = p.getBaseVelocity(item.body, physicsClientId=client)
+        extent, jointed = self._extent(item)
+        turning = _norm(angular)
+        if jointed:
+            turning += _joint_speed(item.body, client)
+        acceleration = ZERO
+        if before is not None:
+            rate = 1.0 / self._world.step_s
+            change = tuple(rate * (a - b) for a, b in zip(linear, before.linear))
+            acceleration = change if _norm(change) < FREE_MPS2 else ZERO
+        return BodyMotion(linear, angular, _norm(linear) + turning * extent, acceleration)
+
+    def _look_closely(self, body: int, motion: BodyMotion) -> None:
+        client = self._world.client
+        motion.centre = p.getBasePositionAndOrientation(body, physicsClientId=client)[0]
+        joints = p.getNumJoints(body, physicsClientId=client)
+        if joints:
+            states = p.getLinkStates(
+                body, list(range(joints)), computeLinkVelocity=1, computeForwardKinematics=1, physicsClientId=client
+            )
+            motion.links = tuple((s[0], s[6], s[7]) for s in states)
+
+    def _extent(self, item: ItemBody) -> tuple[float, bool]:
+        """Distance from an item's centre that none of its points exceeds, and whether it has joints."""
+        known = self._extents.get(item.name)
+        if known is not None:
+            return known
+        spec = _spec(item.name)
+        if spec is None:  # a body of a test: measured each time
+            low, high = p.getAABB(item.body, physicsClientId=self._world.client)
+            joints = p.getNumJoints(item.body, physicsClientId=self._world.client)
+            return _norm(tuple(b - a for a, b in zip(low, high))), joints > 0
+        jointed = spec.structure in ("book", "sheet")
+        self._extents[item.name] = (_norm(spec.size_m) * (1.0 if jointed else 0.5), jointed)
+        return self._extents[item.name]
+
+    # -- velocities at a contact -------------------------------------------------------------------------------------
+    def at_item(self, body: int, link: int, point: Vector) -> tuple[Vector, Vector]:
+        """Velocity and acceleration that a point of an item had before the step; zero for one asleep."""
+        motion = self.bodies.get(body)
+        if motion is None:
+            return ZERO, ZERO
+        if 0 <= link < len(motion.links):
+            centre, linear, angular = motion.links[link]
+        else:
+            linear, angular = motion.linear, motion.angular
+            centre = motion.centre
+            if centre == ZERO:
+                centre = p.getBasePositionAndOrientation(body, physicsClientId=self._world.client)[0]
+        return _at(point, centre, linear, angular), motion.acceleration
+
+    def at_robot(self, link: int, point: Vector) -> Vector:
+        """Velocity that a point of a robot's link had before the step, from the joints' velocities then."""
+        client = self._world.client
+        if link < 0:
+            return ZERO
+        centre = p.getLinkState(self._robot, link, physicsClientId=client)[0]
+        linear, angular = p.calculateJacobian(
+            self._robot, link, ZERO, self._q, self._qd, self._zeros, physicsClientId=client
+        )
+        rates = np.asarray(self._qd)
+        return _at(point, centre, _product(linear, rates), _product(angular, rates))
+
+
+def _product(jacobian: tuple[tuple[float, ...], ...], rates: NDArray[np.float64]) -> Vector:
+    x, y, z = (np.asarray(jacobian) @ rates).tolist()
+    return x, y, z
+
+
+def _at(point: Vector, centre: Vector, linear: Vector, angular: Vector) -> Vector:
+    """Velocity of a point of a rigid body."""
+    x, y, z = point[0] - centre[0], point[1] - centre[1], point[2] - centre[2]
+    return (
+        linear[0] + angular[1] * z - angular[2] * y,
+        linear[1] + angular[2] * x - angular[0] * z,
+        linear[2] + angular[0] * y - angular[1] * x,
+    )
+
+
+def _norm(vector: tuple[float, ...]) -> float:
+    return float(sum(v * v for v in vector) ** 0.5)
+
+
+def _joint_speed(body: int, client: int) -> float:
+    """Sum of the speeds of all joints, rad/s."""
+    joints = p.getNumJoints(body, physicsClientId=client)
+    if not joints:
+        return 0.0
+    return float(sum(abs(s[1]) for s in p.getJointStates(body, list(range(joints)), physicsClientId=client)))
+
+
+def _spec(sku: str) -> ItemSpec | None:
+    try:
+        return item_spec(sku)
+    except KeyError:
+        return None
