@@ -37,7 +37,7 @@ from pickcell.values import (
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.oracle_maps import Solids, box_planes, exposures, fill_inside, seen, top_heights
 from pickcell_sim.oracle_shapes import ItemSurface, item_surface
-from pickcell_sim.scorer import Where, tote_around
+from pickcell_sim.places import Where, tote_around
 from pickcell_sim.world import SimWorld
 
 F64 = NDArray[np.float64]
