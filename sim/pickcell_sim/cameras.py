@@ -22,7 +22,8 @@ from pickcell.geometry import Pose, inverse, make_pose
 from pickcell.values import RgbdFrame
 from pickcell_sim.camera_faults import CameraFault, CameraFaults
 from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
-from pickcell_sim.rendering import Lighting, Renderer, View
+from pickcell_sim.rendering import Lighting, View
+from pickcell_sim.visuals import VisualScene
 
 _SAME_SURFACE_M = 0.003
 _MOVING_RADPS = 0.02
@@ -36,6 +37,10 @@ class CameraWorld(Protocol):
     @property
     def client(self) -> int:
         """PyBullet physics client."""
+
+    @property
+    def visuals(self) -> VisualScene:
+        """What there is to see."""
 
     @property
     def time_s(self) -> float:
@@ -102,7 +107,7 @@ class SimCameras:
     ) -> None:
         self._world = world
         self._cell = cell
-        self._renderer = Renderer(world.client, lighting)
+        self._lighting = lighting
         error = extrinsic_error or ExtrinsicError()
         self._cameras: dict[str, _Camera] = {}
         for index, config in enumerate(cell.cameras):
@@ -115,7 +120,7 @@ class SimCameras:
     @property
     def backend(self) -> str:
         """``egl`` or ``tiny``."""
-        return self._renderer.backend
+        return self._world.visuals.pool.backend
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -201,7 +206,7 @@ class SimCameras:
         # Which pixels are shiny costs a second pass. While the arm moves, the mask of before does for what has not moved.
         carry_over = moving and camera.pose == key and camera.shiny is not None and camera.clean is not None
         exact = bool(shiny) and not carry_over
-        view = self._renderer.render(camera.config.model, X, with_bodies=exact)
+        view = self._world.visuals.render(camera.config.model, X, exact, self._lighting)
         if carry_over:
             with np.errstate(invalid="ignore"):
                 camera.shiny = camera.shiny & (np.abs(view.depth_m - camera.clean.depth_m) < _SAME_SURFACE_M)
@@ -252,6 +257,6 @@ def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:
     """(H, W) body under each pixel as the camera truly stands, -1 where none. Ground truth: for the scorer alone."""
     camera = cameras._camera(name)
     X = cameras._X_world_true(camera, cameras._X_world_nominal(camera))
-    view = cameras._renderer.render(camera.config.model, X, with_bodies=True)
+    view = cameras._world.visuals.render(camera.config.model, X, True, cameras._lighting)
     assert view.body_ids is not None
     return view.body_ids

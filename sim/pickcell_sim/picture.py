@@ -28,7 +28,6 @@ from pickcell_sim.driver import SimDriver
 from pickcell_sim.fill import fill_tote
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import ToteContents, load_tote
-from pickcell_sim.rendering import Lighting, Renderer
 
 EYE = (1.60, 1.05, 1.15)
 TARGET = (0.27, 0.20, 0.33)
@@ -38,7 +37,7 @@ SUPERSAMPLING = 2
 def draw_cell(driver: SimDriver, width: int, height: int) -> NDArray[np.uint8]:
     """(height, width, 3) RGB from the operator's side, smoothed by drawing it larger."""
     camera = CameraModel.from_fov("portrait", SUPERSAMPLING * width, SUPERSAMPLING * height, float(np.deg2rad(46.0)))
-    view = Renderer(driver.world.client, Lighting()).render(camera, look_at(EYE, TARGET))
+    view = driver.world.visuals.render(camera, look_at(EYE, TARGET))
     image = np.where(np.isfinite(view.depth_m)[..., None], view.color, np.uint8(255))
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 

@@ -97,7 +97,7 @@ class Renderer:
 
     def render(self, camera: CameraModel, X_world_camera: Pose, with_bodies: bool = False) -> View:
         """Draw one view. ``with_bodies`` adds the body under each pixel (a second pass: 8 ms at 640x480)."""
-        with nullcontext() if self._drawn > _TALKATIVE else _quiet_output():
+        with nullcontext() if self._drawn > _TALKATIVE else quiet_output():
             color, depth, bodies = self._draw(camera, X_world_camera, with_bodies)
         self._drawn += 1
         return View(color, depth, bodies)
@@ -147,7 +147,7 @@ def load_egl(client: int) -> bool:
     if any(p.getConnectionInfo(other)["isConnected"] for other in _EGL_CLIENTS):
         return False
     _EGL_CLIENTS.clear()
-    with _quiet_output():
+    with quiet_output():
         if p.loadPlugin(spec.origin, "_eglRendererPlugin", physicsClientId=client) < 0:
             return False
     _EGL_CLIENTS.add(client)
@@ -158,7 +158,7 @@ _EGL_CLIENTS: set[int] = set()
 
 
 @contextmanager
-def _quiet_output() -> Iterator[None]:
+def quiet_output() -> Iterator[None]:
     """Send what C code prints to nowhere: the plugin reports its driver in a dozen lines per world."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,10 +17,12 @@ from pickcell.geometry import Pose, pose_from_quat_xyzw
 class RobotBody:
     """Arm and hand in the physics world, base fixed at the cell's ``base_position``, standing at home."""
 
-    def __init__(self, cell: CellConfig, client: int) -> None:
+    def __init__(self, cell: CellConfig, client: int, drawn: bool = True) -> None:
+        """``drawn``: this client shows the robot; False leaves its looks to another one."""
         self.cell = cell
         self.client = client
-        self.body = self._load(expand_urdf(cell))
+        self.urdf = expand_urdf(cell)
+        self.body = self._load(self.urdf, drawn)
         self.joints: dict[str, int] = {}
         """Index of every movable joint by name."""
         self.links: dict[str, int] = {"base_link": -1}
@@ -40,7 +42,7 @@ class RobotBody:
         for name, value in zip(cell.arm.joints, cell.arm.home):
             p.resetJointState(self.body, self.joints[name], value, physicsClientId=client)
 
-    def _load(self, urdf: str) -> int:
+    def _load(self, urdf: str, drawn: bool) -> int:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "robot.urdf"
             path.write_text(urdf)
@@ -50,7 +52,7 @@ class RobotBody:
                     str(path),
                     basePosition=self.cell.base_position,
                     useFixedBase=True,
-                    flags=p.URDF_USE_INERTIA_FROM_FILE,
+                    flags=p.URDF_USE_INERTIA_FROM_FILE | (0 if drawn else p.URDF_IGNORE_VISUAL_SHAPES),
                     physicsClientId=self.client,
                 )
             )

@@ -15,8 +15,8 @@ import pybullet as p
 
 from pickcell.cell import CellConfig, ToteConfig
 from pickcell.geometry import Pose, quat_xyzw_from_pose
-from pickcell_sim.rendering import load_egl
 from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.visuals import Model, UrdfModel, VisualScene
 
 STEP_S = 1.0 / 240.0
 """Nominal physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""
@@ -81,8 +81,10 @@ class SimWorld:
         if window and not os.environ.get("DISPLAY"):
             raise ValueError("no display for the simulator's window: set DISPLAY, or run headless")
         self.client: int = p.connect(p.GUI if window else p.DIRECT)
-        if not window:  # the window draws by itself
-            load_egl(self.client)  # before the first body, or the renderer never learns of it
+        self.window = window
+        """The physics client shows itself: what is loaded into it needs its looks."""
+        self.visuals = VisualScene(self.client, software=window)
+        """What cameras see: bodies as they were registered, all others by their own shapes."""
         self.clock = StepClock(step_s)
         self.steps = 0
         """Nominal steps done."""
@@ -96,7 +98,8 @@ class SimWorld:
         self._configure()
         self.table = self._add_table()
         self.totes: dict[str, int] = {name: self._add_tote(tote) for name, tote in cell.totes.items()}
-        self.robot = RobotBody(cell, self.client)
+        self.robot = RobotBody(cell, self.client, drawn=window)
+        self.register_visual(self.robot.body, UrdfModel(text=self.robot.urdf))
         for name in ("base_link", "riser_link"):  # they stand on the table: there is no contact to solve
             if name in self.robot.links:
                 link = self.robot.links[name]
@@ -146,11 +149,31 @@ class SimWorld:
         self._own(item)
         return item
 
+    def register_visual(self, body: int, model: Model, joints: tuple[tuple[float, ...], ...] = ()) -> None:
+        """Have cameras see a body as this model; see :meth:`VisualScene.register`. ``remove_body`` takes it back."""
+        self.visuals.register(body, model, joints)
+
     def _own(self, item: ItemBody) -> None:
         for body in item.bodies:
             self._owners[body] = item
             if self._sleeping:
                 self._activate(body, p.ACTIVATION_STATE_ENABLE_SLEEPING)  # else Bullet wakes it again in the next step
+
+    def swap_bodies(self, item_id: int, body: int, contents: tuple[int, ...] = ()) -> None:
+        """Let other bodies of this client be an item, asleep or awake as it was; its former ones are left to the caller.
+
+        Raises KeyError naming the items there are.
+        """
+        if item_id not in self.item_bodies:
+            raise KeyError(f"no item {item_id}; the world has {sorted(self.item_bodies)}")
+        item = self.item_bodies[item_id]
+        for each in item.bodies:
+            del self._owners[each]
+        item.body, item.contents = body, contents
+        self._own(item)
+        state = p.ACTIVATION_STATE_DISABLE_SLEEPING if item.held else p.ACTIVATION_STATE_WAKE_UP
+        for each in item.bodies:
+            self._activate(each, p.ACTIVATION_STATE_SLEEP if item.asleep else state)
 
     def remove_body(self, item_id: int) -> None:
         """Take an item out of the world. Raises KeyError naming the items there are."""
@@ -158,6 +181,7 @@ class SimWorld:
             raise KeyError(f"no item {item_id}; the world has {sorted(self.item_bodies)}")
         for body in self.item_bodies.pop(item_id).bodies:
             del self._owners[body]
+            self.visuals.forget(body)
             p.removeBody(body, physicsClientId=self.client)
         for item in self.item_bodies.values():  # it may have lain under others
             self.wake(item.body)

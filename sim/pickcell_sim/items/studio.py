@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pybullet as p
 from numpy.typing import NDArray
 
-from pickcell.geometry import look_at, make_pose
+from pickcell.geometry import look_at
 from pickcell.values import CameraModel
-from pickcell_sim.items.spawn import load_item, outline
-from pickcell_sim.rendering import Lighting, Renderer, load_egl
+from pickcell_sim.items.assets import ensure_item
+from pickcell_sim.items.spawn import outline
+from pickcell_sim.rendering import Lighting
+from pickcell_sim.visuals import IDENTITY, Placement, UrdfModel, VisualPool
 
 VIEW_PX = 96
 VIEW_DIRECTIONS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
@@ -22,31 +23,26 @@ _FILL = 0.92  # share of the picture's side that the item's largest extent takes
 
 
 class Studio:
-    """Photographs items in a PyBullet client of its own. Close it, or use it as a context manager."""
+    """Photographs items alone. Use it as a context manager."""
 
     def __init__(self) -> None:
-        self.client = int(p.connect(p.DIRECT))
-        load_egl(self.client)
-        self._renderer = Renderer(self.client)
+        self._pool = VisualPool.shared()
 
     def __enter__(self) -> Studio:
         return self
 
     def __exit__(self, *_: object) -> None:
-        p.disconnect(physicsClientId=self.client)
+        """Nothing to give back: the pool stays for the cameras."""
 
     def strip(self, sku: str) -> NDArray[np.uint8]:
         """(96, 576, 3) RGB: six pictures side by side, all to the same scale, seen from +x, -x, +y, -y, +z, -z."""
-        body = load_item(self.client, sku, make_pose())
-        try:
-            points = outline(sku)
-            center = (points.min(axis=0) + points.max(axis=0)) / 2.0
-            return np.hstack([self._picture(direction, points, center) for direction in VIEW_DIRECTIONS])
-        finally:
-            p.removeBody(body, physicsClientId=self.client)
+        item = Placement(0, UrdfModel(str(ensure_item(sku))), (0.0, 0.0, 0.0), IDENTITY)
+        points = outline(sku)
+        center = (points.min(axis=0) + points.max(axis=0)) / 2.0
+        return np.hstack([self._picture(item, direction, points, center) for direction in VIEW_DIRECTIONS])
 
     def _picture(
-        self, direction: tuple[int, int, int], points: NDArray[np.float64], center: NDArray[np.float64]
+        self, item: Placement, direction: tuple[int, int, int], points: NDArray[np.float64], center: NDArray[np.float64]
     ) -> NDArray[np.uint8]:
         """One square picture, drawn large and averaged down, on white."""
         largest = float((points.max(axis=0) - points.min(axis=0)).max())
@@ -56,9 +52,9 @@ class Studio:
         fov = 2.0 * np.arctan(0.5 * largest / _FILL / _DISTANCE_M)
         up = (0.0, 1.0, 0.0) if direction[2] else (0.0, 0.0, 1.0)
         # Light from the camera, so that every side shows its colours; a slanting lamp would streak flat faces with shadow.
-        self._renderer.lighting = Lighting(direction=direction)
         camera = CameraModel.from_fov("studio", side, side, float(fov))
-        view = self._renderer.render(camera, look_at(center + distance * toward, center, up))
+        X = look_at(center + distance * toward, center, up)
+        view = self._pool.draw([item], camera, X, lighting=Lighting(direction=direction))
         color = view.color.astype(np.float32)
         color[~np.isfinite(view.depth_m)] = 255.0
         return np.rint(cv2.resize(color, (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_AREA)).astype(np.uint8)
