@@ -16,6 +16,7 @@ from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import Progress
 from pickcell_sim.perturbations import (
     Kind,
+    LivePerturbations,
     Perturbation,
     PerturbationConfigError,
     Perturbations,
@@ -237,3 +238,33 @@ def test_a_watched_task_announces_its_stages_and_its_target() -> None:
     watch_task(task, told)(PickRequest("j", "box-1"))
     watch_task(task, told)(PickRequest("j", ANY_ITEM))
     assert told.told[3:][::3] == [("observe", "box-1"), ("observe", None)]
+
+
+def test_by_hand_they_strike_at_once_and_end_together() -> None:
+    with driven() as driver:
+        cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
+        live, callbacks = LivePerturbations(), list(driver.world.before_step)
+        assert "lights_dimmed with seed 3: brightness" in live.strike(driver, "lights_dimmed:3")
+        assert live.moving and cameras.light == 1.0
+        driver.step(2)
+        assert cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
+        assert "seed 1" in live.strike(driver, "intruder") and "seed 2" in live.strike(driver, "intruder")
+        for wrong, said in (("earthquake", "target_shift"), ("intruder:x", "<seed>"), ("intruder:", "<seed>")):
+            with pytest.raises(ValueError, match=said):
+                live.strike(driver, wrong)
+        driver.step(2)
+        assert live.moving
+        driver.advance(15.0)
+        assert not live.moving and cameras.light == 1.0
+        live.strike(driver, "lights_dimmed")
+        assert len(driver.world.before_step) == len(callbacks) + 1, "those that are over are forgotten"
+        driver.step(2)
+        assert cameras.light < 1.0 and "ended" in live.strike(driver, "")
+        assert cameras.light == 1.0 and driver.world.before_step == callbacks and not live.moving
+        live.strike(driver, "lights_dimmed")
+    with driven() as other:
+        other.cameras = FakeCameras()  # type: ignore[assignment]
+        live.strike(other, "lights_dimmed")  # the cell was set up anew
+        other.step(2)
+        live.end()
+        assert other.cameras.light == 1.0  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from sim_rig import add_block, driven, height
 from pickcell.geometry import inverse, make_pose, rotation_angle
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.fill import fill_tote
+from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, spawn_item
 from pickcell_sim.perturbations import Kind, LogEntry, Perturbation, Perturbations, PerturbationScript, draw_script, hold
 from pickcell_sim.perturbations.hold import TUG_S
@@ -193,6 +194,8 @@ def test_a_slippery_hold_slips_when_friction_no_longer_bears_the_weight(factor: 
             assert height(driver.world, body) == pytest.approx(before, abs=5e-4), "not before its moment"
             driver.advance(0.1)
             assert pad_friction(driver) == pytest.approx(factor * friction)
+            (second,) = run(driver, slip("friction", factor), 0.12)
+            assert second.what == "missed" and (slips or "already" in second.note)
             driver.advance(0.4)
         assert pad_friction(driver) == friction, "undone"
         fell = before - height(driver.world, body)
@@ -265,15 +268,31 @@ def test_a_leak_lowers_the_vacuum_for_its_time_and_is_mended() -> None:
     with driven() as driver:
         body = sucked(driver, 0.1)
         before = driver.reading().vacuum_pa
-        leak = Perturbation(Kind.VACUUM_LEAK, "lift", 0.1, {"leak_factor": 30.0, "lasts_s": 0.3})
+        leak = Perturbation(Kind.VACUUM_LEAK, "lift", 0.1, {"leak_factor": 30.0, "lasts_s": 0.5})
         with Perturbations(driver, PerturbationScript((leak,))) as perturbations:
             perturbations.on_stage("lift")
             driver.advance(0.09)
             assert driver.reading().vacuum_pa == pytest.approx(before, abs=1500)
             driver.advance(0.25)
             assert driver.cup.leak_factor == 30.0 and driver.reading().vacuum_pa < 0.8 * before
+            (second,) = run(driver, leak, 0.12)
+            assert second.what == "missed" and "already" in second.note
             driver.advance(0.6)
         assert driver.cup.leak_factor == 1.0
         assert driver.cup.held_body != body or driver.reading().vacuum_pa == pytest.approx(before, abs=1500)
         ended = perturbations.log[-1]
         assert ended.magnitude["vacuum_lowest_pa"] < 0.8 * ended.magnitude["vacuum_before_pa"]
+
+
+@pytest.mark.parametrize("sku", ["hardcover-000", "mailer-000", "loose_bag-000", "polybag-000"])
+def test_items_of_several_parts_are_shoved_as_one(sku: str) -> None:
+    with driven() as driver:
+        item = spawn_item(driver.world, sku, make_pose((0.5, 0.0, FLOOR + 0.002 + 0.5 * item_spec(sku).size_m[2])))
+        driver.advance(1.5)
+        parts = {body: p.getBasePositionAndOrientation(body, physicsClientId=driver.world.client)[0] for body in item.bodies}
+        _, ended = run(driver, shove(Kind.TARGET_SHIFT, 0, 0.04, 15.0), 2.0, item.item_id)
+        assert ended.magnitude["moved_m"] == pytest.approx(0.04, abs=0.012)
+        assert ended.magnitude["turned_deg"] == pytest.approx(15.0, abs=7.0)
+        for body, start in parts.items():
+            end = p.getBasePositionAndOrientation(body, physicsClientId=driver.world.client)[0]
+            assert 0.015 < np.linalg.norm(np.subtract(end, start)) < 0.07

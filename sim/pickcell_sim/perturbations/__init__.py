@@ -5,6 +5,7 @@ A script is drawn (:func:`draw_script`) from ranges (config/perturbations.yaml),
 """
 
 from pickcell_sim.perturbations.kinds import Kind
+from pickcell_sim.perturbations.live import LivePerturbations
 from pickcell_sim.perturbations.ranges import PerturbationConfigError, load_ranges
 from pickcell_sim.perturbations.runner import LogEntry, Perturbations
 from pickcell_sim.perturbations.script import Perturbation, PerturbationScript, draw_script
@@ -12,6 +13,7 @@ from pickcell_sim.perturbations.watch import watch_task
 
 __all__ = [
     "Kind",
+    "LivePerturbations",
     "LogEntry",
     "Perturbation",
     "PerturbationConfigError",

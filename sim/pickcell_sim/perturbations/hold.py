@@ -8,6 +8,7 @@ import numpy as np
 import pybullet as p
 
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.jaw import PAD_FRICTION
 from pickcell_sim.perturbations.act import Missed, Struck, Timed
 from pickcell_sim.perturbations.guided import motion_of, push_item
 from pickcell_sim.suction import Cup
@@ -40,12 +41,16 @@ class SlipperyHold(Timed):
         self._item = item_in_hand(driver)
         if self._item is None:
             return Missed("the hand is empty")
-        self.began_s = driver.now_s
         robot = driver.world.robot
-        for name in PADS:
-            link = robot.link(name)
-            self._pads[link] = float(p.getDynamicsInfo(robot.body, link, physicsClientId=robot.client)[1])
-            p.changeDynamics(robot.body, link, lateralFriction=factor * self._pads[link], physicsClientId=robot.client)
+        pads = {
+            link: float(p.getDynamicsInfo(robot.body, link, physicsClientId=robot.client)[1])
+            for link in map(robot.link, PADS)
+        }
+        if min(pads.values()) < PAD_FRICTION - 1e-6:
+            return Missed("the pads are slippery already")
+        self.began_s, self._pads = driver.now_s, pads
+        for link, friction in pads.items():
+            p.changeDynamics(robot.body, link, lateralFriction=factor * friction, physicsClientId=robot.client)
         self._cup = driver.cup.cup
         self._slick_cup = replace(self._cup, friction=factor * self._cup.friction)
         driver.cup.cup = self._slick_cup
@@ -106,7 +111,6 @@ class Tug(Timed):
 class Leak(Timed):
     """``vacuum_leak``: the cup leaks more for a while."""
 
-    _before: float = 1.0
     _start_pa: float = 0.0
     _lowest_pa: float = np.inf
 
@@ -114,10 +118,11 @@ class Leak(Timed):
         cup = self.scene.driver.cup
         if not cup.on:
             return Missed("the vacuum is off")
-        self.began_s = self.scene.driver.now_s
-        self._before, self._start_pa = float(cup.leak_factor), cup.vacuum_pa
+        if cup.leak_factor != 1.0:
+            return Missed("the cup leaks already")
+        self.began_s, self._start_pa = self.scene.driver.now_s, cup.vacuum_pa
         self._lowest_pa = self._start_pa
-        cup.leak_factor = self._before * self.perturbation.magnitude["leak_factor"]
+        cup.leak_factor = self.perturbation.magnitude["leak_factor"]
         held = self.scene.driver.world.item_of_body(cup.held_body) if cup.held_body is not None else None
         return Struck(cup.held_body, held)
 
@@ -127,7 +132,7 @@ class Leak(Timed):
 
     def end(self) -> None:
         cup = self.scene.driver.cup
-        cup.leak_factor = self._before
+        cup.leak_factor = 1.0
         self.measured = {"vacuum_before_pa": self._start_pa, "vacuum_lowest_pa": min(self._lowest_pa, cup.vacuum_pa)}
 
 

@@ -83,6 +83,11 @@ class Perturbations:
         """Kinds that act at present."""
         return tuple(r.perturbation.kind for r in self._running)
 
+    @property
+    def due(self) -> bool:
+        """Whether one waits whose stage has begun."""
+        return any(w.due_s is not None for w in self._waiting)
+
     def on_stage(self, stage: str, target: int | str | None = None) -> None:
         """The pick enters a stage now. ``target``: the wanted piece by its number, or its SKU (ground truth).
 

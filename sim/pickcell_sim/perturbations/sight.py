@@ -83,18 +83,17 @@ class BlurredLens(_OneCamera):
         self._end(CameraFault.BLUR)
 
 
-@dataclass
 class DimmedLights(Timed):
     """``lights_dimmed``."""
-
-    _before: float = 1.0
 
     def begin(self) -> Struck | Missed:
         cameras = self.scene.driver.cameras
         if cameras is None:
             return Missed(NO_CAMERAS)
-        self.began_s, self._before = self.scene.driver.now_s, cameras.light
-        cameras.set_light(self._before * self.perturbation.magnitude["brightness"])
+        if cameras.light != 1.0:
+            return Missed("the lights are not at their normal brightness already")
+        self.began_s = self.scene.driver.now_s
+        cameras.set_light(self.perturbation.magnitude["brightness"])
         return Struck()
 
     def step(self) -> bool:
@@ -102,4 +101,4 @@ class DimmedLights(Timed):
 
     def end(self) -> None:
         if self.scene.driver.cameras is not None:
-            self.scene.driver.cameras.set_light(self._before)
+            self.scene.driver.cameras.set_light(1.0)

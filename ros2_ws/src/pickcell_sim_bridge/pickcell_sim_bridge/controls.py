@@ -14,6 +14,9 @@ service                  type               effect
 
 Camera faults are the parameter ``camera_faults`` of the node: a list of ``<camera>:<fault>``, see
 :class:`pickcell_sim.cameras.CameraFault`. What is in the list is active, what is not is over.
+
+The parameter ``perturbation``, set to ``<kind>`` or ``<kind>:<seed>`` (docs/perturbations.md), strikes at once, anew each
+time it is set; set to the empty string it ends and undoes all of them: ``ros2 param set /sim perturbation intruder:3``.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
@@ -30,9 +34,13 @@ from std_srvs.srv import SetBool, Trigger
 from pickcell_sim.cameras import CameraFault, SimCameras
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose
+from pickcell_sim.perturbations import LivePerturbations
 from pickcell_sim.truth import Truth
 
 FAULTS_PARAMETER = "camera_faults"
+PERTURBATION_PARAMETER = "perturbation"
+AWAKE_S = 0.2
+"""While a perturbation acts, the simulator is kept from resting so often."""
 
 
 class Bridge(Protocol):
@@ -112,6 +120,7 @@ def offer_controls(node: Node, bridge: Bridge) -> None:
     switch("/sim/estop", estop)
     switch("/sim/protective_stop", protective_stop)
     _offer_faults(node, bridge)
+    _offer_perturbations(node, bridge)
 
 
 def _offer_faults(node: Node, bridge: Bridge) -> None:
@@ -128,3 +137,29 @@ def _offer_faults(node: Node, bridge: Bridge) -> None:
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(set_faults)
+
+
+def _offer_perturbations(node: Node, bridge: Bridge) -> None:
+    live = LivePerturbations()
+
+    def set_perturbation(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == PERTURBATION_PARAMETER:
+                try:
+                    said = live.strike(bridge.driver, parameter.value)
+                except ValueError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                bridge.wake()
+                keep_awake.reset()
+                node.get_logger().info(f"perturbation: {said}")
+        return SetParametersResult(successful=True)
+
+    def stay_awake() -> None:
+        if live.moving:
+            bridge.wake()
+        else:
+            keep_awake.cancel()
+
+    keep_awake = node.create_timer(AWAKE_S, stay_awake, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    node.declare_parameter(PERTURBATION_PARAMETER, "")
+    node.add_on_set_parameters_callback(set_perturbation)
