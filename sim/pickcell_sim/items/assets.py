@@ -32,8 +32,9 @@ COLLISION_MARGIN_M = 0.001
 
 
 _GENERATORS = (
-    "assets", "barcode", "faces", "irregular", "mesh", "spec", "assortment", "shelf", "words", "prints",
-    "models", "book", "sheet_model", "loose", "plush", "urdf", "link_mesh",
+    "assets", "barcode", "faces", "irregular", "mesh", "spec", "assortment", "shelf", "words", "facts", "canvas", "motifs",
+    "packs", "covers", "films", "surfaces", "prints", "lathe", "rigid",
+    "models", "book", "sheet_model", "loose", "plush", "link_mesh", "urdf", "urdf", "link_mesh",
 )  # fmt: skip
 
 

@@ -6,57 +6,70 @@ sheet, bag or card and +z of a box.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+
 from PIL import Image
 
-from pickcell_sim.items import faces
+from pickcell_sim.items import covers, films, packs, surfaces
 from pickcell_sim.items.spec import ItemSpec
 
 PIXELS_PER_M = 2400.0
 LARGEST_PX = 480
 
+Face = Callable[[ItemSpec, tuple[int, int]], Image.Image]
 
-def pixels(width_m: float, height_m: float) -> tuple[int, int]:
+_FRONTS: dict[str, Face] = {
+    "hardcover": covers.cover,
+    "paperback": covers.cover,
+    "mailer": films.envelope,
+    "polybag": films.garment_bag,
+    "loose_bag": films.filled_bag,
+    "ruler": surfaces.ruler,
+    "flat": surfaces.flat,
+    "plush": surfaces.hang_tag,
+}
+_BACKS: dict[str, Face] = {
+    "hardcover": covers.back_cover,
+    "paperback": covers.back_cover,
+    "mailer": films.envelope_back,
+    "polybag": films.garment_back,
+    "ruler": surfaces.ruler_back,
+    "flat": surfaces.flat_back,
+    "plush": surfaces.hang_tag,
+}
+
+
+def pixels(width_m: float, height_m: float, per_m: float = PIXELS_PER_M) -> tuple[int, int]:
     """(width, height) in pixels of a face of this size: enough to read large print at 40 cm, little to keep in memory."""
-    scale = min(PIXELS_PER_M, LARGEST_PX / max(width_m, height_m))
+    scale = min(per_m, LARGEST_PX / max(width_m, height_m))
     return max(8, round(width_m * scale)), max(8, round(height_m * scale))
 
 
 def front(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     """The selling face: a book's front cover, the printed side of a bag, the address side of an envelope."""
-    return faces.front(faces.artwork(spec), size)
+    return _FRONTS.get(spec.kind, packs.front)(spec, size)
 
 
 def back(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     """Small print, barcode, lot and dates."""
-    return faces.back(faces.artwork(spec), size)
+    return _BACKS.get(spec.kind, packs.back)(spec, size)
 
 
 def spine(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     """A book's spine, upright: ``size`` is (thickness, height), the title runs along it."""
-    return faces.side(faces.artwork(spec), size, 2)
+    return covers.spine(spec, size)
 
 
 def side(spec: ItemSpec, size: tuple[int, int], number: int) -> Image.Image:
     """A narrow face; ``number`` tells faces apart."""
-    return faces.side(faces.artwork(spec), size, number)
+    return packs.side(spec, size, number)
 
 
 def pages(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
-    """The edge of a book's block: thin lines of paper along the longer side."""
-    rng = np.random.default_rng([spec.seed, 41])
-    w, h = size
-    lines = 232 + rng.integers(-14, 12, min(w, h))
-    stripes = np.repeat(lines[:, None] if w >= h else lines[None, :], max(w, h), axis=1 if w >= h else 0)
-    return Image.fromarray(np.stack([stripes, stripes - 4, stripes - 16], axis=2).astype(np.uint8))
+    """The edge of a book's block."""
+    return covers.page_edge(spec, size)
 
 
 def fur(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     """Short pile in the SKU's colour, for plush."""
-    from pickcell_sim.items.words import COLORS
-
-    rng = np.random.default_rng([spec.seed, 42])
-    w, h = size
-    base = np.asarray(COLORS[spec.color or "grey"].rgb, float)
-    noise = rng.normal(0.0, 9.0, (h, w, 1))
-    return Image.fromarray(np.clip(base + noise, 0, 255).astype(np.uint8))
+    return surfaces.fur(spec, size)

@@ -127,7 +127,7 @@ SHELF: dict[str, tuple[Product, ...]] = {
         _p("it", "Asciugamano", "Towel", "50 cm", (180, 220, 42), 318, color="white"),
         _p("pl", "Rękawiczki", "Gloves", "S", (115, 200, 20), 76, color="black"),
         _p("sv", "Mössa", "Beanie", "One size", (160, 190, 30), 98, color="yellow"),
-        _p("nl", "Kussensloop", "Pillow case", "60 x 70 cm", (170, 210, 24), 172, color="pink"),
+        _p("nl", "Kussensloop", "Pillow case", "60x70 cm", (170, 210, 24), 172, color="pink"),
     ),
     "loose_bag": (
         _p("de", "Gummibärchen", "Gummy bears", "300 g", (150, 210, 44), 308, life=365),
@@ -150,12 +150,12 @@ SHELF: dict[str, tuple[Product, ...]] = {
         _p("en", "Cutting Ruler", "", "25 cm", (265, 45, 2.0), 124, "steel"),
     ),
     "flat": (
-        _p("en", "Night Sessions", "", "12 x CD", (142, 125, 10), 92, "disc"),
+        _p("en", "Night Sessions", "", "CD", (142, 125, 10), 92, "disc"),
         _p("fr", "Planche à découper", "Cutting board", "24 cm", (240, 160, 9), 268, "wood"),
         _p("de", "Schnellhefter A5", "Folder A5", "A5", (240, 175, 3.5), 62, "plastic", "blue"),
         _p("es", "Cuaderno", "Notebook", "A6", (148, 105, 8), 96, "paper", "green"),
         _p("it", "Sottopentola in sughero", "Cork trivet", "19 cm", (190, 190, 8), 64, "cork"),
-        _p("pl", "Ramka na zdjęcie", "Photo frame", "13 x 18 cm", (205, 155, 14), 238, "wood"),
+        _p("pl", "Ramka na zdjęcie", "Photo frame", "13x18 cm", (205, 155, 14), 238, "wood"),
         _p("sv", "Skärbräda", "Chopping board", "20 cm", (205, 145, 6), 172, "plastic", "white"),
         _p("en", "Whiteboard", "", "A5", (218, 156, 5), 188, "plastic", "white"),
         _p("de", "Filmabend", "Film night", "2 x DVD", (190, 135, 14), 106, "disc"),
