@@ -30,7 +30,8 @@ class DamageEvent:
     cause: str = ""
     """Whether the item was the pick's ``target`` or a ``neighbour``; empty until a pick is scored."""
     by: str = ""
-    """What did it: a link of the robot, ``tote source``, ``table``, another item's SKU, ``cup``, ``own weight``."""
+    """What did it: a link of the robot, ``tote source``, ``table``, another item's SKU, ``cup``, ``own weight``; when
+    several had a part in the incident, in order of time."""
 
     @property
     def severity(self) -> float:
@@ -64,8 +65,11 @@ class EventRecord:
         if incident is not None and time_s - incident.last_s <= self._refractory_s:
             incident.last_s = time_s
             event = self._events[incident.index]
-            if value > event.value:
-                self._events[incident.index] = replace(event, value=value, limit=limit, by=by)
+            if by not in event.by.split(", "):
+                event = replace(event, by=f"{event.by}, {by}")
+            if value / limit > event.severity:
+                event = replace(event, value=value, limit=limit)
+            self._events[incident.index] = event
             return
         self._open[(item_id, kind)] = _Incident(len(self._events), time_s)
         self._events.append(DamageEvent(time_s, item_id, sku, kind, value, limit, UNITS[kind], by=by))
