@@ -131,16 +131,16 @@ class Renderer:
         return color, depth, bodies
 
 
-def load_egl(client: int) -> bool:
+def load_egl(client: int, software: bool = False) -> bool:
     """Let a PyBullet client draw through EGL; False, and TinyRenderer stays, when that cannot be.
 
-    It cannot without a working EGL, when ``$PICKCELL_RENDERER`` is ``tiny``, and while another client of this process
-    draws through EGL: the plugin would draw the newest world for both. Call it right after connecting: bodies that were
-    made before stay invisible. Raises RuntimeError when there are any.
+    It cannot without a working EGL, when ``software`` is set or ``$PICKCELL_RENDERER`` is ``tiny``, and while another client
+    of this process draws through EGL: the plugin would draw the newest world for both. Call it right after connecting:
+    bodies that were made before stay invisible. Raises RuntimeError when there are any.
     """
-    _EGL_CLIENTS.discard(client)  # PyBullet gives numbers of closed clients out again
+    forget_client(client)
     spec = importlib.util.find_spec("eglRenderer")
-    if spec is None or spec.origin is None or os.environ.get("PICKCELL_RENDERER") == "tiny":
+    if software or spec is None or spec.origin is None or os.environ.get("PICKCELL_RENDERER") == "tiny":
         return False
     if p.getNumBodies(physicsClientId=client):
         raise RuntimeError("load_egl must be called before the first body is made")
@@ -152,6 +152,11 @@ def load_egl(client: int) -> bool:
             return False
     _EGL_CLIENTS.add(client)
     return True
+
+
+def forget_client(client: int) -> None:
+    """The client is closed: PyBullet gives its number out again."""
+    _EGL_CLIENTS.discard(client)
 
 
 _EGL_CLIENTS: set[int] = set()

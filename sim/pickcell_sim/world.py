@@ -15,8 +15,9 @@ import pybullet as p
 
 from pickcell.cell import CellConfig, ToteConfig
 from pickcell.geometry import Pose, quat_xyzw_from_pose
+from pickcell_sim.looks import Model, UrdfModel
 from pickcell_sim.robot_body import RobotBody
-from pickcell_sim.visuals import Model, UrdfModel, VisualScene
+from pickcell_sim.visuals import VisualScene
 
 STEP_S = 1.0 / 240.0
 """Nominal physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""
@@ -149,9 +150,9 @@ class SimWorld:
         self._own(item)
         return item
 
-    def register_visual(self, body: int, model: Model, joints: tuple[tuple[float, ...], ...] = ()) -> None:
+    def register_visual(self, body: int, model: Model, angles: tuple[float, ...] = ()) -> None:
         """Have cameras see a body as this model; see :meth:`VisualScene.register`. ``remove_body`` takes it back."""
-        self.visuals.register(body, model, joints)
+        self.visuals.register(body, model, angles)
 
     def _own(self, item: ItemBody) -> None:
         for body in item.bodies:

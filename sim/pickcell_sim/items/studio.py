@@ -10,8 +10,9 @@ from pickcell.geometry import look_at
 from pickcell.values import CameraModel
 from pickcell_sim.items.assets import ensure_item
 from pickcell_sim.items.spawn import outline
+from pickcell_sim.looks import IDENTITY, ORIGIN, UrdfModel, read_looks
 from pickcell_sim.rendering import Lighting
-from pickcell_sim.visuals import IDENTITY, Placement, UrdfModel, VisualPool
+from pickcell_sim.visuals import Placement, VisualPool, parts_at
 
 VIEW_PX = 96
 VIEW_DIRECTIONS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
@@ -36,13 +37,17 @@ class Studio:
 
     def strip(self, sku: str) -> NDArray[np.uint8]:
         """(96, 576, 3) RGB: six pictures side by side, all to the same scale, seen from +x, -x, +y, -y, +z, -z."""
-        item = Placement(0, UrdfModel(str(ensure_item(sku))), (0.0, 0.0, 0.0), IDENTITY)
+        item = parts_at(read_looks(UrdfModel(str(ensure_item(sku)))), 0, (ORIGIN, IDENTITY))
         points = outline(sku)
         center = (points.min(axis=0) + points.max(axis=0)) / 2.0
         return np.hstack([self._picture(item, direction, points, center) for direction in VIEW_DIRECTIONS])
 
     def _picture(
-        self, item: Placement, direction: tuple[int, int, int], points: NDArray[np.float64], center: NDArray[np.float64]
+        self,
+        item: list[Placement],
+        direction: tuple[int, int, int],
+        points: NDArray[np.float64],
+        center: NDArray[np.float64],
     ) -> NDArray[np.uint8]:
         """One square picture, drawn large and averaged down, on white."""
         largest = float((points.max(axis=0) - points.min(axis=0)).max())
@@ -54,7 +59,7 @@ class Studio:
         # Light from the camera, so that every side shows its colours; a slanting lamp would streak flat faces with shadow.
         camera = CameraModel.from_fov("studio", side, side, float(fov))
         X = look_at(center + distance * toward, center, up)
-        view = self._pool.draw([item], camera, X, lighting=Lighting(direction=direction))
+        view = self._pool.draw(item, camera, X, lighting=Lighting(direction=direction))
         color = view.color.astype(np.float32)
         color[~np.isfinite(view.depth_m)] = 255.0
         return np.rint(cv2.resize(color, (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_AREA)).astype(np.uint8)
