@@ -11,9 +11,9 @@ from pickcell.cell import ToteConfig
 from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell_sim.perturbations.act import Missed, Struck, Timed
 from pickcell_sim.perturbations.guided import (
+    RESPONSE_S,
     Array,
     Motion,
-    bounded,
     follow_law,
     item_mass,
     motion_of,
@@ -24,8 +24,12 @@ from pickcell_sim.perturbations.kinds import Kind
 from pickcell_sim.truth import Truth
 from pickcell_sim.world import ItemBody, SimWorld
 
+LEAN_S = 0.15
+"""For so long after its path has ended the finger still pushes what has been held back."""
 COAST_S = 0.3
 """After the push the item slides on; then it is measured how far it came."""
+PERSISTENCE = 0.7
+"""How fast the finger pushes harder while the item lags, as a share of what would swing a free item (1)."""
 DIRECTIONS = 12
 
 
@@ -40,6 +44,8 @@ class Shove(Timed):
     _inertia: float = 0.0
     _arm_m: float = 0.0
     _spent_s: float = 0.0
+    _patience: Array = field(default_factory=lambda: np.zeros(2))
+    """Force (N) and torque (Nm) by which the finger has come to push harder than the item alone would need."""
     _peak_n: float = 0.0
 
     def begin(self) -> Struck | Missed:
@@ -72,24 +78,34 @@ class Shove(Timed):
 
     def step(self) -> bool:
         """The finger moves on along its path and pushes the item if it lags behind; it cannot pull it back."""
-        assert self.item is not None and self._start is not None
-        world, m = self.scene.driver.world, self.perturbation.magnitude
+        assert self.item is not None
+        world, push_s = self.scene.driver.world, self.perturbation.magnitude["push_s"]
         self._spent_s += world.step_s  # its own clock: cell time stands still within substeps
+        if self._spent_s <= push_s + LEAN_S:
+            push, twist = self._push(world.step_s)
+            push_item(world, self.item.body, push * self._direction, np.array([0.0, 0.0, twist]))
+            self._peak_n = max(self._peak_n, push)
+        return self._spent_s < push_s + LEAN_S + COAST_S
+
+    def _push(self, step_s: float) -> tuple[float, float]:
+        """Force along the direction (N) and torque about the vertical (Nm) for the coming step."""
+        assert self.item is not None and self._start is not None
+        m = self.perturbation.magnitude
         share, rate = smooth_step(self._spent_s / m["push_s"])
-        if self._spent_s <= m["push_s"]:
-            now = motion_of(world, self.item.body)
-            speed = rate / m["push_s"]
-            lag = share * m["distance_m"] - float((now.position - self._start.position) @ self._direction)
-            slow = speed * m["distance_m"] - float(now.velocity @ self._direction)
-            push = max(0.0, float(follow_law(self._mass, lag, slow)))
-            force = bounded(push * self._direction, m["force_n"])
-            turn, sign = np.deg2rad(m["turn_deg"]), float(np.sign(m["turn_deg"]))
-            turned = float((now.rotation * self._start.rotation.inv()).as_rotvec()[2])
-            twist = float(follow_law(self._inertia, share * turn - turned, speed * turn - float(now.spin[2])))
-            twist = sign * min(max(0.0, sign * twist), m["force_n"] * self._arm_m)
-            push_item(world, self.item.body, force, np.array([0.0, 0.0, twist]))
-            self._peak_n = max(self._peak_n, float(np.linalg.norm(force)))
-        return self._spent_s < m["push_s"] + COAST_S
+        turn = float(np.deg2rad(m["turn_deg"]))
+        goal = np.array([m["distance_m"], abs(turn)])
+        now, sign = motion_of(self.scene.driver.world, self.item.body), float(np.sign(turn))
+        turned = float((now.rotation * self._start.rotation.inv()).as_rotvec()[2])
+        done = np.array([float((now.position - self._start.position) @ self._direction), sign * turned])
+        speed = np.array([float(now.velocity @ self._direction), sign * float(now.spin[2])])
+        lag, inertia = share * goal - done, np.array([self._mass, self._inertia])
+        limit = m["force_n"] * np.array([1.0, self._arm_m])
+        # An integral part, so that a light item wedged behind heavy ones is pushed as hard as the finger can. The loop
+        # m s^3 + 2 m s^2 / T + m s / T^2 + k is stable for k < 2 m / T^3 (Routh).
+        self._patience = np.clip(self._patience + PERSISTENCE * inertia / RESPONSE_S**3 * lag * step_s, 0.0, limit)
+        force = follow_law(inertia, lag, rate / m["push_s"] * goal - speed) + self._patience
+        force = np.clip(force, 0.0, limit)
+        return float(force[0]), sign * float(force[1])
 
     def end(self) -> None:
         assert self.item is not None and self._start is not None
