@@ -14,11 +14,11 @@ from pickcell_sim.damage.mechanics import GRAVITY
 from pickcell_sim.places import Where, tote_below
 from pickcell_sim.world import ItemBody, SimWorld
 
-SAMPLE_S = 0.008
+SAMPLE_S = 0.016
 FREE_G = 0.7
 """Gaining speed downwards with this share of gravity, an item has lost its support."""
 LANDED_MPS = 0.1
-MOVED_M = 0.03
+MOVED_M = 0.05
 """Farther in one sample than anything falls: the item has been put there."""
 
 

@@ -24,21 +24,16 @@ RESTING_MPS = 0.02
 
 
 @dataclass
-class BodyMotion:
-    """One item's body before a step."""
+class Followed:
+    """An item that may be fast enough for an impact to matter, before a step. Vectors in world axes."""
 
-    linear: Vector
-    """Of the base's centre of mass, m/s."""
-    angular: Vector
-    """rad/s, world axes."""
-    bound_mps: float
-    """No point of the item is faster than this."""
+    item: ItemBody
+    centre: Vector
+    """Centre of mass of the base."""
+    links: tuple[tuple[Vector, Vector, Vector], ...]
+    """Centre of mass, linear and angular velocity of each further link."""
     acceleration: Vector
     """Over the step before, m/s^2; zero where an impact changed the velocity."""
-    centre: Vector = ZERO
-    """Centre of mass of the base; only of bodies followed closely."""
-    links: tuple[tuple[Vector, Vector, Vector], ...] = ()
-    """Centre of mass, linear and angular velocity per link; only of articulated bodies followed closely."""
 
 
 class Motion:
@@ -54,26 +49,35 @@ class Motion:
         self._stirred: dict[int, None] = {}
         """Items that the world still holds to be asleep, but that something has touched."""
         self._extents: dict[str, tuple[float, bool]] = {}
-        self.bodies: dict[int, BodyMotion] = {}
-        """By PyBullet body: the items that are awake."""
-        self.fast: list[ItemBody] = []
-        """Items that may be fast enough for an impact to matter."""
+        self._velocities: dict[int, tuple[Vector, Vector]] = {}
+        """Linear and angular, by PyBullet body: of the bases of all items that are awake."""
+        self.followed: dict[int, Followed] = {}
+        """By PyBullet body."""
+
+    @property
+    def fast(self) -> list[ItemBody]:
+        """Items that are followed."""
+        return [each.item for each in self.followed.values()]
 
     def read(self, fast_mps: float) -> None:
-        """Read all velocities. Items faster than ``fast_mps`` are followed closely."""
-        world, before = self._world, self.bodies
-        self.bodies, self.fast = {}, []
-        for item in world.item_bodies.values():
+        """Read all velocities. Items of which a point may be faster than ``fast_mps`` are followed closely."""
+        client, before = self._world.client, self._velocities
+        self._velocities, self.followed = {}, {}
+        for item in self._world.item_bodies.values():
             if item.asleep and item.item_id not in self._stirred:
                 continue
-            motion = self._read_body(item, before.get(item.body))
-            if motion.bound_mps > fast_mps:
-                self._look_closely(item.body, motion)
-                self.fast.append(item)
-            elif item.asleep and motion.bound_mps < RESTING_MPS:
+            body = item.body
+            self._velocities[body] = linear, angular = p.getBaseVelocity(body, physicsClientId=client)
+            extent, jointed = self._extent(item)
+            turning = abs(angular[0]) + abs(angular[1]) + abs(angular[2])
+            if jointed:
+                turning += _joint_speed(body, client)
+            bound = abs(linear[0]) + abs(linear[1]) + abs(linear[2]) + turning * extent
+            if bound > fast_mps:
+                self.followed[body] = self._look_closely(item, linear, before.get(body))
+            elif bound < RESTING_MPS and item.asleep:
                 del self._stirred[item.item_id]
-            self.bodies[item.body] = motion
-        states = p.getJointStates(self._robot, self._joints, physicsClientId=world.client)
+        states = p.getJointStates(self._robot, self._joints, physicsClientId=client)
         self._q, self._qd = [s[0] for s in states], [s[1] for s in states]
 
     def stir(self, item: ItemBody) -> None:
@@ -81,29 +85,22 @@ class Motion:
         if item.asleep:
             self._stirred[item.item_id] = None
 
-    def _read_body(self, item: ItemBody, before: BodyMotion | None) -> BodyMotion:
-        client = self._world.client
-        linear, angular = p.getBaseVelocity(item.body, physicsClientId=client)
-        extent, jointed = self._extent(item)
-        turning = _norm(angular)
-        if jointed:
-            turning += _joint_speed(item.body, client)
-        acceleration = ZERO
-        if before is not None:
-            rate = 1.0 / self._world.step_s
-            change = tuple(rate * (a - b) for a, b in zip(linear, before.linear))
-            acceleration = change if _norm(change) < FREE_MPS2 else ZERO
-        return BodyMotion(linear, angular, _norm(linear) + turning * extent, acceleration)
-
-    def _look_closely(self, body: int, motion: BodyMotion) -> None:
-        client = self._world.client
-        motion.centre = p.getBasePositionAndOrientation(body, physicsClientId=client)[0]
+    def _look_closely(self, item: ItemBody, linear: Vector, before: tuple[Vector, Vector] | None) -> Followed:
+        client, body = self._world.client, item.body
+        centre = p.getBasePositionAndOrientation(body, physicsClientId=client)[0]
+        links: tuple[tuple[Vector, Vector, Vector], ...] = ()
         joints = p.getNumJoints(body, physicsClientId=client)
         if joints:
             states = p.getLinkStates(
                 body, list(range(joints)), computeLinkVelocity=1, computeForwardKinematics=1, physicsClientId=client
             )
-            motion.links = tuple((s[0], s[6], s[7]) for s in states)
+            links = tuple((s[0], s[6], s[7]) for s in states)
+        acceleration = ZERO
+        if before is not None:
+            rate = 1.0 / self._world.step_s
+            x, y, z = (rate * (a - b) for a, b in zip(linear, before[0]))
+            acceleration = (x, y, z) if _norm((x, y, z)) < FREE_MPS2 else ZERO
+        return Followed(item, centre, links, acceleration)
 
     def _extent(self, item: ItemBody) -> tuple[float, bool]:
         """Distance from an item's centre that none of its points exceeds, and whether it has joints."""
@@ -122,17 +119,17 @@ class Motion:
     # -- velocities at a contact -------------------------------------------------------------------------------------
     def at_item(self, body: int, link: int, point: Vector) -> tuple[Vector, Vector]:
         """Velocity and acceleration that a point of an item had before the step; zero for one asleep."""
-        motion = self.bodies.get(body)
-        if motion is None:
+        if body not in self._velocities:
             return ZERO, ZERO
-        if 0 <= link < len(motion.links):
-            centre, linear, angular = motion.links[link]
-        else:
-            linear, angular = motion.linear, motion.angular
-            centre = motion.centre
-            if centre == ZERO:
-                centre = p.getBasePositionAndOrientation(body, physicsClientId=self._world.client)[0]
-        return _at(point, centre, linear, angular), motion.acceleration
+        linear, angular = self._velocities[body]
+        followed = self.followed.get(body)
+        if followed is None:  # too slow for the motion of its links to matter
+            centre = p.getBasePositionAndOrientation(body, physicsClientId=self._world.client)[0]
+            return _at(point, centre, linear, angular), ZERO
+        centre = followed.centre
+        if 0 <= link < len(followed.links):
+            centre, linear, angular = followed.links[link]
+        return _at(point, centre, linear, angular), followed.acceleration
 
     def at_robot(self, link: int, point: Vector) -> Vector:
         """Velocity that a point of a robot's link had before the step, from the joints' velocities then."""
