@@ -14,26 +14,16 @@ import PIL
 import trimesh
 from PIL import Image
 
-from pickcell_sim.items import faces
+from pickcell_sim.items import faces, models, rigid
 from pickcell_sim.items.irregular import irregular_spec, load_blob
 from pickcell_sim.items.mesh import BOX_FACES, Atlas, ObjBuilder, add_box, add_convex_parts, add_cylinder, face_size, pack
+from pickcell_sim.items.rigid import COLLISION_MARGIN_M, COLLISION_THICKNESS_M
+from pickcell_sim.items.shelf import SHELF
 from pickcell_sim.items.spec import REPOSITORY, ItemSpec, all_specs
-
-try:
-    from pickcell_sim.items import models as _models
-except ImportError:  # until the compliant items are there, they are boxes
-    _models = None
-
-COLLISION_THICKNESS_M = 0.002
-"""Cards thinner than this collide as if they were this thick: thinner plates sink into each other under load."""
-
-COLLISION_MARGIN_M = 0.001
-"""PyBullet adds this to convex meshes and cylinders (not to boxes): they are made smaller by it."""
-
 
 _GENERATORS = (
     "assets", "barcode", "faces", "irregular", "mesh", "spec", "assortment", "shelf", "words", "facts", "canvas", "motifs",
-    "packs", "covers", "films", "surfaces", "prints", "lathe", "rigid",
+    "packs", "covers", "films", "surfaces", "prints", "lathe", "vessels", "rigid",
     "models", "book", "sheet_model", "loose", "plush", "link_mesh", "urdf", "urdf", "link_mesh",
 )  # fmt: skip
 
@@ -89,8 +79,11 @@ def ensure_item(sku: str) -> Path:
 
 def _build(spec: ItemSpec, folder: Path) -> None:
     """Write mesh, material, texture and URDF of one item into ``folder``."""
-    if spec.structure != "rigid" and _models is not None:
-        _models.build(spec, folder)
+    if spec.structure != "rigid":
+        models.build(spec, folder)
+        return
+    if spec.kind in SHELF:
+        rigid.build(spec, folder)
         return
     builder = ObjBuilder()
     rgb = (1.0, 1.0, 1.0)

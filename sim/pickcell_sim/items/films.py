@@ -178,6 +178,15 @@ def _sticker(canvas: Canvas, design: Design) -> None:
     put_codes(canvas, facts, (0.19, 0.45, 0.81, 0.805))
 
 
+def under_film(picture: Image.Image, seed: list[int]) -> Image.Image:
+    """A printed face under shrink film: slanting lights, creases, and the weld across."""
+    canvas = Canvas(picture.size, PAPER)
+    canvas.paste(picture, (0, 0, 1, 1))
+    _gloss(canvas, np.random.default_rng(seed))
+    canvas.veil([(0, 0.492), (1, 0.492), (1, 0.505), (0, 0.505)], _GLOSS, 0.3)
+    return canvas.finish()
+
+
 def _gloss(canvas: Canvas, rng: np.random.Generator) -> None:
     """Slanting lights and small creases of film."""
     for _ in range(3):

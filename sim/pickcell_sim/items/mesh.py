@@ -111,8 +111,10 @@ def face_size(size_m: Sequence[float], normal: Axis, up: Axis) -> tuple[float, f
     return float(np.abs(right) @ size_m), float(np.abs(up) @ size_m)
 
 
-def add_box(builder: ObjBuilder, size_m: Sequence[float], atlas: Atlas) -> None:
-    """Add a box centred at the origin; face k shows picture k of the atlas."""
+def add_box(
+    builder: ObjBuilder, size_m: Sequence[float], atlas: Atlas, centre: Sequence[float] | NDArray[np.float64] = (0, 0, 0)
+) -> None:
+    """Add a box centred at ``centre``; face k shows picture k of the atlas."""
     half = 0.5 * np.asarray(size_m)
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     builder.part("box")
@@ -120,7 +122,7 @@ def add_box(builder: ObjBuilder, size_m: Sequence[float], atlas: Atlas) -> None:
         n, v = np.asarray(normal, float), np.asarray(up, float)
         u = np.cross(v, n)
         signs = 2.0 * corners - 1.0
-        points = (n + signs[:, :1] * u + signs[:, 1:] * v) * half
+        points = (n + signs[:, :1] * u + signs[:, 1:] * v) * half + np.asarray(centre, float)
         builder.polygon(points, np.tile(n, (4, 1)), atlas.uv(k, corners))
 
 

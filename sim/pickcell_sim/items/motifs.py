@@ -29,10 +29,11 @@ def _palette(base: str, second: str, accent: str) -> Palette:
 PALETTES = tuple(
     _palette(*row.split())
     for row in (
-        "f4ead5 2f6f5e e07a3f", "1f3a5f f2c14e e4572e", "fbfaf5 c8102e f2b705", "0f5c4a f3e9d2 e8b04a", "f7d9d0 b23a5b 5b8c85",
-        "fff3c4 3a6ea5 e4a300", "2b2d42 8d99ae ef233c", "e8f1f2 006494 f18f01", "6a2e6f f7c59f ef6461", "dce8c5 4f772d d1495b",
-        "f28c28 5c2a9d fff4e0", "b7e0f2 1d4e89 f79256", "3d2b1f f2e3c6 d9a05b", "fdfdfb 00897b ffb300", "a4161a fdf0d5 ffb703",
-        "e9e4f0 5a3e85 2a9d8f", "0b7a75 d7c9aa f46036", "ffd166 ef476f 118ab2", "f0efeb 6b705c cb997e", "14213d fca311 e5e5e5",
+        "f4ead5 2f6f5e e07a3f", "1f3a5f f2c14e e4572e", "fbfaf5 c8102e f2b705", "0f5c4a f3e9d2 e8b04a",
+        "f7d9d0 b23a5b 5b8c85", "fff3c4 3a6ea5 e4a300", "2b2d42 8d99ae ef233c", "e8f1f2 006494 f18f01",
+        "6a2e6f f7c59f ef6461", "dce8c5 4f772d d1495b", "f28c28 5c2a9d fff4e0", "b7e0f2 1d4e89 f79256",
+        "3d2b1f f2e3c6 d9a05b", "fdfdfb 00897b ffb300", "a4161a fdf0d5 ffb703", "e9e4f0 5a3e85 2a9d8f",
+        "0b7a75 d7c9aa f46036", "ffd166 ef476f 118ab2", "f0efeb 6b705c cb997e", "14213d fca311 e5e5e5",
         "d8f3dc 1b4332 f4a261", "fae1dd 9d4edd 43aa8b", "caf0f8 03045e ff6b6b", "780000 fefae0 dda15e",
     )
 )  # fmt: skip

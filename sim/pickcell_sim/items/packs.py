@@ -215,9 +215,11 @@ def wrap(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     design = design_of(spec)
     canvas = Canvas(size, design.palette.base)
     picture = canvas.finish()
-    picture.paste(front(spec, (round(0.46 * w), h)), (0, 0))
-    picture.paste(back(spec, (round(0.36 * w), h)), (round(0.5 * w), 0))
-    picture.paste(_stretch(design, (w - round(0.88 * w), h)), (round(0.87 * w), 0))
+    # Front and back face opposite ways, each narrow enough to be read from one side.
+    for middle, share, face in ((0.25, 0.36, front), (0.75, 0.34, back)):
+        picture.paste(face(spec, (round(share * w), h)), (round((middle - share / 2) * w), 0))
+    strip = _stretch(design, (round(0.12 * w), h))
+    picture.paste(strip, (round(0.44 * w), 0))
     return picture
 
 

@@ -11,6 +11,7 @@ from pickcell_sim.items.packs import PAPER, Design, content_text, design_of, put
 from pickcell_sim.items.packs import back as pack_back
 from pickcell_sim.items.packs import front as pack_front
 from pickcell_sim.items.spec import ItemSpec
+from pickcell_sim.items.vessels import content_color
 from pickcell_sim.items.words import COLORS
 
 STEEL: Rgb = (178, 182, 188)
@@ -193,8 +194,10 @@ def _poster_wrap(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
 def round_end(spec: ItemSpec, size: tuple[int, int], top: bool) -> Image.Image:
     """The flat end of something round: a can's lid with its ring, a jar's cap, a bottom with lot and dates."""
     design = design_of(spec)
-    metal = spec.kind in ("can", "jar") and (spec.shiny or not top)
-    base = STEEL if metal else cap_color(spec)
+    if top:
+        base = STEEL if spec.kind == "can" and spec.form != "aerosol" else cap_color(spec)
+    else:
+        base = STEEL if spec.kind == "can" else wall_color(spec)
     canvas = Canvas(size, base)
     edge = mix(base, (0, 0, 0), 0.25)
     for radius, color in ((0.47, edge), (0.44, base), (0.36, edge), (0.345, mix(base, (255, 255, 255), 0.12))):
@@ -211,6 +214,13 @@ def round_end(spec: ItemSpec, size: tuple[int, int], top: bool) -> Image.Image:
         for i, text in enumerate(lines):
             canvas.text(text, (0.2, 0.36 + 0.15 * i, 0.8, 0.48 + 0.15 * i), ink, "mono")
     return canvas.finish()
+
+
+def wall_color(spec: ItemSpec) -> Rgb:
+    """Of a vessel's wall: what shows through it, or the design's colour; carton of a poster tube's ends."""
+    if spec.form == "poster":
+        return (236, 234, 228)
+    return content_color(spec) or mix(design_of(spec).palette.base, (255, 255, 255), 0.25)
 
 
 def cap_color(spec: ItemSpec) -> Rgb:
