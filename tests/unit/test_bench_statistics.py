@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickcell_sim.bench.result import BenchResult, Metric, write_page
-from pickcell_sim.bench.statistics import bootstrap, median, rate_per_hour, wilson
+from pickcell_sim.bench.result import BenchResult, Metric
+from pickcell_sim.bench.statistics import (
+    bootstrap,
+    clustered_rate,
+    median,
+    paired_difference,
+    poisson,
+    rate_per_hour,
+    ratio,
+    wilson,
+)
 
 
 def test_wilson_against_published_values():
@@ -46,14 +55,60 @@ def test_rates_and_medians():
     assert all(np.isnan(median(np.array([]))))
 
 
-def test_a_result_round_trips_and_makes_a_page(tmp_path):
-    result = BenchResult(
-        "pick", 0, 2, {"cell": "panda", "outcomes": {"ok": 2}}, {"cores": 2}, "abc", {"x": Metric(1, 0, 2, "ms")}
-    )
+def test_poisson_against_published_values():
+    # Garwood (1936): 0 and 10 events, exact 95 % limits.
+    assert poisson(0, 1.0) == pytest.approx((0.0, 0.0, 3.6889), abs=1e-4)
+    assert poisson(10, 2.0) == pytest.approx((5.0, 4.7954 / 2, 18.3904 / 2), abs=1e-3)
+    with pytest.raises(ValueError, match="exposure"):
+        poisson(1, 0.0)
+
+
+def test_clustered_rate_is_wider_when_events_come_together():
+    spread = clustered_rate(np.array([[1.0, 10.0]] * 20))
+    together = clustered_rate(np.array([[20.0, 10.0]] + [[0.0, 10.0]] * 19))
+    assert spread[0] == together[0] == pytest.approx(0.1)
+    assert together[2] - together[1] > 1.5 * (spread[2] - spread[1])
+    assert clustered_rate(np.array([[0.0, 10.0]] * 5))[2] == pytest.approx(3.6889 / 50, abs=1e-4)
+    assert np.isnan(clustered_rate(np.zeros((0, 2)))[0])
+
+
+def test_paired_difference_is_narrower_than_the_two_sides():
+    rng = np.random.default_rng(5)
+    hard = rng.uniform(0.2, 1.0, 60)  # some totes are harder than others, for both
+    a = np.column_stack([np.round(8 * hard), np.full(60, 8.0)])
+    b = np.column_stack([np.maximum(0.0, a[:, 0] - rng.integers(0, 3, 60)), np.full(60, 8.0)])
+    value, low, high = paired_difference(a, b)
+    assert value == pytest.approx((a[:, 0] - b[:, 0]).sum() / 480.0)
+    assert low < value < high
+    assert high - low < 0.5 * (ratio(a)[2] - ratio(a)[1])
+    assert paired_difference(a, a)[0] == 0.0 == paired_difference(a, a)[1] == paired_difference(a, a)[2]
+
+
+def test_paired_difference_covers_the_true_one():
+    rng = np.random.default_rng(8)
+    covered = 0
+    for _ in range(60):
+        base = rng.uniform(0.3, 0.6, 40)
+        a = np.column_stack([rng.binomial(8, base + 0.2), np.full(40, 8)])
+        b = np.column_stack([rng.binomial(8, base), np.full(40, 8)])
+        _, low, high = paired_difference(a, b)
+        covered += low <= 0.2 <= high
+    assert covered >= 51
+
+
+def test_paired_difference_refuses_other_seeds():
+    with pytest.raises(ValueError, match=r"same seeds.*2 and 1"):
+        paired_difference(np.ones((2, 2)), np.ones((1, 2)))
+    assert np.isnan(paired_difference(np.zeros((3, 2)), np.ones((3, 2)))[0])
+
+
+def test_a_result_round_trips(tmp_path):
+    metrics = {"x": Metric(1.0, 0.0, 2.0, "ms"), "nothing": Metric(float("nan"), 0.0, 1.0, "share")}
+    rows = ({"seed": 0, "picks": 8}, {"seed": 1, "picks": 2})
+    result = BenchResult("pick", 0, 2, {"cell": "panda", "outcomes": {"ok": 2}}, {"cores": 2}, "abc", metrics, rows)
     result.write(tmp_path / "pick.json")
-    assert BenchResult.from_dict(json.loads((tmp_path / "pick.json").read_text())) == result
-    page = write_page(tmp_path).read_text()
-    assert "| x | 1 | 0 .. 2 | ms |" in page and "Outcomes: ok 2." in page
-    (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"bad\.json"):
-        write_page(tmp_path)
+    text = (tmp_path / "pick.json").read_text()
+    assert "NaN" not in text and '  {"seed": 1, "picks": 2}' in text.splitlines()
+    read = BenchResult.from_dict(json.loads(text))
+    assert read.episodes == rows and read.metrics["x"] == metrics["x"] and np.isnan(read.metrics["nothing"].value)
+    assert read.metrics["nothing"].text() == "-" and read.metrics["x"].text() == "1 (0 .. 2)"

@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pickcell_sim.bench import idle as idle_bench
 from pickcell_sim.bench import pick as pick_bench
-from pickcell_sim.bench.episode import EpisodeResult
 from pickcell_sim.bench.failures import write_failure_sheet
-from pickcell_sim.bench.result import BenchResult, write_page
+from pickcell_sim.bench.result import BenchResult
+from pickcell_sim.bench.suite_command import FAILED, failures_of, run_with_progress, stage_times, suite, suites
 from pickcell_sim.items.spec import REPOSITORY
 
 app = typer.Typer(help="Benchmarks on the simulated cell. The same seed gives the same totes.", no_args_is_help=True)
@@ -24,45 +23,36 @@ console = Console()
 
 @app.callback()
 def main() -> None:
-    """Benchmarks on the simulated cell. Computation is charged to the cell's clock as measured on this machine."""
+    """Benchmarks on the simulated cell. Computation is charged to the cell's clock: see --clock."""
+
+
+app.command()(suite)
+app.command()(suites)
+app.command()(stage_times)
 
 
 @app.command()
 def pick(
-    n: Annotated[int, typer.Option(min=1, help="How many picks to ask for, 8 from each tote of 12 items.")] = 100,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Picks to ask for, 8 from each tote of 12 items.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Decides totes, poses, noise and order.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the result here, e.g. docs/benchmarks/pick.json.")] = None,
-    cell: Annotated[Path, typer.Option(help="Cell file.")] = REPOSITORY / "config" / "cells" / "panda.yaml",
+    cell: Annotated[str, typer.Option(help="Name of a cell file in config/cells.")] = "panda",
     split: Annotated[str, typer.Option(help="train, validation or test: which items.")] = "test",
     workers: Annotated[int, typer.Option(min=1, help="Processes. More than one stretches the stage times.")] = 1,
-    failures: Annotated[Path | None, typer.Option(help="Write a sheet with pictures of failed picks here (PNG).")] = None,
+    failures: Annotated[Path | None, typer.Option(help="Write a sheet with pictures of failed picks here.")] = None,
 ) -> None:
     """Single picks out of cluttered totes: success, drops, wrong items, times per stage, units per hour."""
-    workspace = REPOSITORY / "var" / "bench" / f"pick-{seed}"
-    config = pick_bench.PickBenchConfig(n, seed, cell, split, workers, workspace)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("picks", total=n)
-        delivered = 0
-
-        def on_tote(result: EpisodeResult) -> None:
-            nonlocal delivered
-            delivered += sum(p.score.success for p in result.picks)
-            progress.update(task, advance=len(result.picks), description=f"picks ({delivered} delivered)")
-            if not console.is_terminal:
-                console.print(f"{progress.tasks[task].completed:.0f} of {n} picks, {delivered} delivered")
-
-        episodes = pick_bench.run(config, on_tote)
-    result = pick_bench.summarise(config, episodes, REPOSITORY)
+    config = pick_bench.PickBenchConfig(n, seed, Path(cell).stem, split, workers).suite_config()
+    run = run_with_progress(console, config)
+    result = pick_bench.summarise(run)
+    for error in run.errors:
+        console.print(f"[red]no result: {error}[/red]", highlight=False)
+    if result is None:
+        raise typer.Exit(FAILED)
     _print(result)
-    sheet = failures or workspace / "failures.png"
-    if write_failure_sheet(episodes, workspace / "jobs", sheet):
+    sheet = failures or REPOSITORY / "var" / "bench" / "failures" / f"pick-{seed}.jpg"
+    shown = failures_of(run)
+    if write_failure_sheet(shown, sheet):
         console.print(f"Pictures of what failed: {sheet}")
     if json:
         result.write(json)
@@ -91,8 +81,11 @@ def idle(
 
 @app.command()
 def page() -> None:
-    """Make docs/benchmarks/README.md from the kept results."""
-    console.print(f"Written: {write_page(REPOSITORY / 'docs' / 'benchmarks')}")
+    """Make docs/benchmarks/README.md, plots and index.html from the kept results."""
+    from pickcell_sim.bench.page import write_pages  # matplotlib takes a second to load
+
+    for path in write_pages(REPOSITORY / "docs" / "benchmarks"):
+        console.print(f"Written: {path}")
 
 
 def _print(result: BenchResult) -> None:

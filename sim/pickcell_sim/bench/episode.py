@@ -1,42 +1,42 @@
-"""One seeded tote in process: filled, picked from, scored against the truth after each pick."""
+"""Episodes: one seeded tote from filling to its last pick, as a list of scored picks or as a record to keep."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pickcell.catalogue import Catalogue
+from pickcell.catalogue import Catalogue, load_catalogue
 from pickcell.cell import CellConfig
-from pickcell.outcome import CODES, Recovery
-from pickcell.task.ledger import Ledger
-from pickcell.task.pick import PickTask, TaskConfig
-from pickcell.task.record import PickReport
-from pickcell.task.request import PickRequest
-from pickcell_sim.cell import InProcessCell
-from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell.task.pick import TaskConfig
+from pickcell.task.request import ANY_ITEM
+from pickcell_sim.bench.charging import Clock, StageTimes, charge_of
+from pickcell_sim.bench.records import DamageRecord, EpisodeRecord, PickRecord, attempts_of
+from pickcell_sim.bench.suites import (
+    ANY_PERTURBATION,
+    NO_PERTURBATION,
+    Draw,
+    Perception,
+    Protocol,
+    Strategy,
+    Suite,
+    draw_tote,
+)
+from pickcell_sim.bench.trial import ScoredPick, Setup, Trial
+from pickcell_sim.fill import FillError
 from pickcell_sim.items.totes import ToteContents
-from pickcell_sim.scorer import PickScore, Scorer
+from pickcell_sim.perturbations import PerturbationScript, draw_script
 
-PERSON_S = 10.0
-"""Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""
-
-
-@dataclass(frozen=True)
-class ScoredPick:
-    """What the cell said of a pick, and what was true."""
-
-    tote_seed: int
-    report: PickReport
-    score: PickScore
-    cell_s: float
-    wall_s: float
-    needs_person: bool
-    """The cell asked for a person, who then reset it."""
+REDRAWS = 5
+"""Draws of a tote that do not fit are drawn anew, up to so many times."""
+PICKS_PER_SEED = 100
+"""Perturbation seeds set aside for each tote: more than it has picks."""
+FAILURES_IN_A_ROW = 2
+"""End a round of the protocol ``clear``."""
 
 
 @dataclass(frozen=True)
@@ -62,31 +62,156 @@ def run_episode(
     ``workspace``: directory for the ledger and, per job, the report with its pictures.
     """
     wanted = list(np.random.default_rng([contents.seed, 7]).permutation(list(contents.skus)))[:picks]
-    driver = SimDriver.create(cell, contents.seed)
-    workspace.mkdir(parents=True, exist_ok=True)
-    ledger_path = workspace / f"ledger-{contents.seed}.sqlite"
-    ledger_path.unlink(missing_ok=True)
-    ledger = Ledger(ledger_path)
-    try:
-        fill_tote(driver.world, contents.skus, contents.seed)
-        scorer = Scorer(driver.world)
-        ports = InProcessCell(driver, cell, catalogue, charge=charge)
-        task = PickTask(ports, catalogue, ledger, task_config, workspace / "jobs")
-        ports.rehearse(contents.manifest)
-        ledger.set_manifest(contents.manifest).unwrap()
+    with Trial(cell, catalogue, contents, workspace, Setup(charge=charge), task_config) as trial:
         scored: list[ScoredPick] = []
         for number, sku in enumerate(wanted):
-            before, cell_s, wall_s = scorer.snapshot(), driver.now_s, time.perf_counter()
-            report = task.run(PickRequest(f"tote{contents.seed}-{number:02d}", str(sku)))
-            needs_person = CODES[report.code].recovery is Recovery.ASK_PERSON
-            if needs_person:  # who takes a while, in which a stopped arm gives way, and then presses reset
-                driver.advance(PERSON_S)
-                driver.clear_protective_stop()
-            took_s = driver.now_s - cell_s
-            score = scorer.score(before, str(sku))
-            scored.append(ScoredPick(contents.seed, report, score, took_s, time.perf_counter() - wall_s, needs_person))
+            scored.append(trial.pick(number, str(sku)))
             on_pick(scored[-1])
-        return EpisodeResult(scored, ports.stopwatch.calls_ms)
-    finally:
-        ledger.close()
-        driver.close()
+        return EpisodeResult(scored, trial.ports.stopwatch.calls_ms)
+
+
+@dataclass(frozen=True)
+class EpisodeJob:
+    """Everything that decides an episode; equal jobs have equal records on every machine (wall times apart, and unless the
+    clock is ``measured``)."""
+
+    suite: Suite
+    strategy: Strategy
+    perception: Perception
+    seed: int
+    items: int
+    """Asked for (``order``) or presented (``clear``)."""
+    clock: Clock = Clock.FIXED
+    stage_times: StageTimes | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.suite.name}-{self.strategy.value}-{self.perception.value}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class EpisodeFiles:
+    """A finished episode with pictures of what went wrong."""
+
+    record: EpisodeRecord
+    pictures: dict[str, bytes]
+    """Job id -> JPEG."""
+
+
+def run_job(job: EpisodeJob) -> EpisodeFiles:
+    """Run one episode: a pure function of its job. What cannot be set up is a record with an ``error``."""
+    start = time.perf_counter()
+    catalogue = load_catalogue()
+    error = ""
+    for redraw in range(REDRAWS):
+        draw = draw_tote(job.suite, job.seed, catalogue, redraw)
+        kinds = {sku: catalogue[sku].kind for sku in draw.contents.manifest}
+        base = EpisodeRecord(
+            job.suite.name, job.strategy.value, job.perception.value, job.seed, kinds, "error", redraws=redraw, error=error
+        )
+        try:
+            with tempfile.TemporaryDirectory(prefix="pickcell-bench-") as folder:
+                with Trial(job.suite.load_cell(), catalogue, draw.contents, Path(folder), _setup(job)) as trial:
+                    done = _Run(job, draw, trial, catalogue).run(base)
+            return replace(done, record=replace(done.record, error="", wall_s=time.perf_counter() - start))
+        except FillError as failed:
+            error = str(failed)
+    return EpisodeFiles(replace(base, error=error, wall_s=time.perf_counter() - start), {})
+
+
+def _setup(job: EpisodeJob) -> Setup:
+    charge = charge_of(job.clock, job.stage_times)
+    return Setup(job.strategy, job.perception, job.suite.fill, charge, job.suite.attempts)
+
+
+class _Run:
+    """One episode in progress."""
+
+    def __init__(self, job: EpisodeJob, draw: Draw, trial: Trial, catalogue: Catalogue) -> None:
+        self.job = job
+        self.draw = draw
+        self.trial = trial
+        self.catalogue = catalogue
+        self.records: list[PickRecord] = []
+        self.pictures: dict[str, bytes] = {}
+
+    def run(self, base: EpisodeRecord) -> EpisodeFiles:
+        ended = self._order() if self.job.suite.protocol is Protocol.ORDER else self._clear()
+        calls_ms = self.trial.ports.stopwatch.calls_ms
+        return EpisodeFiles(replace(base, ended=ended, picks=tuple(self.records), calls_ms=calls_ms), self.pictures)
+
+    def _order(self) -> str:
+        for sku in self.draw.asked[: self.job.items]:
+            self._pick(sku)
+        return "asked"
+
+    def _clear(self) -> str:
+        """A round of the VGN/GIGA protocol (Breyer et al., CoRL 2020; Jiang et al., RSS 2021)."""
+        in_a_row = 0
+        while not self.trial.cleared:
+            pick = self._pick(ANY_ITEM)
+            if pick.grasps == 0:
+                return "no_grasp_found"
+            in_a_row = 0 if pick.success else in_a_row + 1
+            if in_a_row == FAILURES_IN_A_ROW:
+                return "two_failures"
+        return "cleared"
+
+    def _pick(self, asked: str) -> PickRecord:
+        number = len(self.records)
+        scored = self.trial.pick(number, asked, self._script(number))
+        record = self._record(scored, asked)
+        self.records.append(record)
+        if not record.success or record.damage:
+            picture = self.trial.picture(scored)
+            if picture is not None:
+                self.pictures[record.job_id] = picture
+        self.trial.forget_files(scored)
+        return record
+
+    def _script(self, number: int) -> PerturbationScript:
+        """What goes wrong in a pick: from the tote's seed and the pick's number, the same for every strategy."""
+        kind = self.job.suite.perturbation
+        if kind == NO_PERTURBATION:
+            return PerturbationScript()
+        return draw_script(None if kind == ANY_PERTURBATION else kind, PICKS_PER_SEED * self.job.seed + number)
+
+    def _record(self, scored: ScoredPick, asked: str) -> PickRecord:
+        report, score = scored.report, scored.score
+        grasps, lifted, failures = attempts_of(report)
+        return PickRecord(
+            job_id=report.job_id,
+            asked=asked,
+            sku=report.sku,
+            kind=self._kind(report.sku),
+            code=report.code.value,
+            tool=report.tool,
+            grasps=grasps,
+            lifted=lifted,
+            failures=failures,
+            result=score.result.value,
+            delivered=score.delivered,
+            dropped=score.dropped,
+            uncontrolled_drops=len(score.drops),
+            missed=score.missed,
+            double=score.result.value == "double",
+            wrong_item=score.wrong_item,
+            displaced=len(score.displaced),
+            damage=self._damage(scored),
+            needs_person=scored.needs_person,
+            perturbation=scored.perturbation,
+            struck=scored.struck,
+            cell_s=scored.cell_s,
+            stage_s=report.stage_durations(),
+            wall_s=scored.wall_s,
+        )
+
+    def _kind(self, sku: str) -> str:
+        return self.catalogue[sku].kind if sku in self.catalogue else ""
+
+    def _damage(self, scored: ScoredPick) -> tuple[DamageRecord, ...]:
+        events = getattr(scored.score, "damage", ())
+        return tuple(
+            DamageRecord(e.time_s, e.item_id, e.sku, self._kind(e.sku), e.kind, e.value, e.limit, e.unit, e.cause)
+            for e in events
+        )

@@ -1,8 +1,9 @@
-"""The one shape of every benchmark's result, and the page made from the kept ones."""
+"""The one shape of every benchmark's result, and what its figures depend on."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -26,6 +27,20 @@ class Metric:
     def of(triple: tuple[float, float, float], unit: str) -> Metric:
         return Metric(*triple, unit)
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON has no NaN: what could not be measured is null."""
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(self).items()}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Metric:
+        return Metric(**{k: math.nan if v is None else v for k, v in data.items()})
+
+    def text(self, digits: int = 3) -> str:
+        """Value and interval for a table; a dash when nothing was measured."""
+        if not math.isfinite(self.value):
+            return "-"
+        return f"{self.value:.{digits}g} ({self.low:.{digits}g} .. {self.high:.{digits}g})"
+
 
 @dataclass(frozen=True)
 class BenchResult:
@@ -36,20 +51,28 @@ class BenchResult:
     machine: dict[str, Any]
     commit: str
     metrics: dict[str, Metric]
+    episodes: tuple[dict[str, Any], ...] = ()
+    """One row of counts per tote, where there are totes: lets two results be compared seed by seed."""
 
     def to_dict(self) -> dict[str, Any]:
-        metrics = {name: vars(metric) for name, metric in self.metrics.items()}
-        return {**{k: v for k, v in vars(self).items() if k != "metrics"}, "metrics": metrics}
+        data = {k: v for k, v in vars(self).items() if k not in ("metrics", "episodes")}
+        data["metrics"] = {name: metric.to_dict() for name, metric in self.metrics.items()}
+        return {**data, "episodes": list(self.episodes)} if self.episodes else data
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> BenchResult:
         """Raises KeyError naming what a result file lacks."""
-        metrics = {name: Metric(**metric) for name, metric in data["metrics"].items()}
-        return BenchResult(**{**data, "metrics": metrics})
+        metrics = {name: Metric.from_dict(metric) for name, metric in data["metrics"].items()}
+        return BenchResult(**{**data, "metrics": metrics, "episodes": tuple(data.get("episodes", ()))})
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+        data = self.to_dict()
+        rows = [json.dumps(row) for row in data.pop("episodes", [])]
+        text = json.dumps(data, indent=1)
+        if rows:  # one line each
+            text = text[:-2] + ',\n "episodes": [\n  ' + ",\n  ".join(rows) + "\n ]\n}"
+        path.write_text(text + "\n")
 
 
 def machine_facts() -> dict[str, Any]:
@@ -84,39 +107,3 @@ def commit_id(root: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return sha.stdout.strip() + ("+" if dirty.stdout.strip() else "")
-
-
-def markdown_table(result: BenchResult) -> str:
-    """The metrics as a Markdown table."""
-    lines = ["| metric | value | 95 % interval | unit |", "|---|---:|---:|---|"]
-    for name, m in result.metrics.items():
-        lines.append(f"| {name} | {m.value:.4g} | {m.low:.4g} .. {m.high:.4g} | {m.unit} |")
-    return "\n".join(lines)
-
-
-def write_page(directory: Path) -> Path:
-    """Make ``README.md`` in the directory of kept results from its JSON files. Raises ValueError naming a bad file."""
-    parts = ["# Benchmarks", "", "Made from the JSON files beside it by `./cell bench page`.", ""]
-    for path in sorted(directory.glob("*.json")):
-        try:
-            result = BenchResult.from_dict(json.loads(path.read_text()))
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not a benchmark result: {error}") from error
-        machine = ", ".join(f"{key} {value}" for key, value in result.machine.items())
-        config = ", ".join(f"{key} {value}" for key, value in result.config.items() if not isinstance(value, dict))
-        parts += [f"## {path.stem}", "", f"Seed {result.seed}, n = {result.n}, commit {result.commit}. {config}.", ""]
-        parts += [f"Machine: {machine}.", "", markdown_table(result), ""]
-        parts += _tallies(result)
-    page = directory / "README.md"
-    page.write_text("\n".join(parts))
-    return page
-
-
-def _tallies(result: BenchResult) -> list[str]:
-    """Counts kept in the configuration, such as outcomes by code."""
-    lines: list[str] = []
-    for key, value in result.config.items():
-        if isinstance(value, dict):
-            said = ", ".join(f"{name} {count}" for name, count in value.items())
-            lines += [f"{key.replace('_', ' ').capitalize()}: {said}.", ""]
-    return lines

@@ -1,0 +1,261 @@
+"""Benchmark suites: small YAML files in ``config/suites`` that say what lies in the totes and what is asked of the cell."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pickcell.catalogue import Catalogue, config_directory, load_catalogue
+from pickcell.cell import CellConfig, load_cell
+from pickcell_sim.items.spec import KINDS
+from pickcell_sim.items.totes import ToteContents, load_split, random_tote
+from pickcell_sim.perturbations import Kind
+
+NO_PERTURBATION = "none"
+ANY_PERTURBATION = "any"
+SEEDS_PER_RUN = 1000
+"""Tote number i of a run with seed s has seed 1000 s + i."""
+
+
+class SuiteError(ValueError):
+    """A suite that cannot be used; the message names the file and every wrong key, or the suites there are."""
+
+
+class Protocol(str, Enum):
+    """What is asked of the cell in one tote."""
+
+    ORDER = "order"  # specific items, one after another
+    CLEAR = "clear"  # any item, until the tote is empty, no grasp is found, or two grasps in a row fail (VGN, GIGA)
+
+
+class Fill(str, Enum):
+    """How the items get into the tote."""
+
+    DUMPED = "dumped"  # dropped in one by one, in random poses
+    PACKED = "packed"  # stood beside each other
+    PILE = "pile"  # poured out into a heap
+
+
+class DrawRule(str, Enum):
+    """How the items of a tote are drawn."""
+
+    MIX = "mix"  # kinds by the weights of the suite's mix
+    FIRST = "first"  # as the first pick benchmark did: four kinds, in a fixed mix
+
+
+class Strategy(str, Enum):
+    """Which tools may be chosen."""
+
+    SUCTION = "suction"
+    PINCH = "pinch"
+    AUTO = "auto"
+
+
+class Perception(str, Enum):
+    """What the choice and the planner see."""
+
+    TRUE = "true"  # every item's true pose and shape
+    ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images
+
+
+class Suite(BaseModel):
+    """One suite. Every key is explained in docs/benchmarks.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    description: Annotated[str, Field(min_length=1)]
+    protocol: Protocol = Protocol.ORDER
+    cell: str = "panda"
+    """A file of config/cells, without its ending."""
+    fill: Fill = Fill.DUMPED
+    items: tuple[Annotated[int, Field(ge=1, le=60)], Annotated[int, Field(ge=1, le=60)]]
+    """Fewest and most items per tote, drawn evenly."""
+    picks: Annotated[int, Field(ge=1, le=60)] = 8
+    """Items asked for per tote (protocol ``order``)."""
+    split: str = "test"
+    draw: DrawRule = DrawRule.MIX
+    mix: Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    """Weight of each kind in the draw."""
+    asked: tuple[str, ...] = ()
+    """Kinds that are asked for; empty: all."""
+    max_size_m: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Items whose longest side is longer are not drawn."""
+    perturbation: str = NO_PERTURBATION
+    """``none``, ``any`` (one of all kinds, drawn per pick) or one kind of config/perturbations.yaml."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 4
+    """Grasps that the cell may try per pick."""
+    n: Annotated[int, Field(ge=1)] = 100
+    """Items asked for (or presented, protocol ``clear``) when the command says nothing else."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Suite:
+        for key, kinds in (("mix", tuple(self.mix)), ("asked", self.asked)):
+            unknown = [kind for kind in kinds if kind not in KINDS]
+            if unknown:
+                raise ValueError(f"{key}: no kinds {unknown}; there are {list(KINDS)}")
+        if not set(self.asked) <= set(self.mix):
+            raise ValueError(f"asked: {sorted(set(self.asked) - set(self.mix))} are not in the mix")
+        perturbations = (NO_PERTURBATION, ANY_PERTURBATION, *(kind.value for kind in Kind))
+        if self.perturbation not in perturbations:
+            raise ValueError(f"perturbation: no '{self.perturbation}'; there are {list(perturbations)}")
+        if self.items[0] > self.items[1]:
+            raise ValueError(f"items: the fewest come first, got {list(self.items)}")
+        if self.protocol is Protocol.CLEAR and self.items[0] != self.items[1]:
+            raise ValueError("items: a protocol 'clear' presents the same number of items in each round")
+        if self.protocol is Protocol.CLEAR and self.attempts != 1:
+            raise ValueError("attempts: the protocol 'clear' counts single grasps, it needs 1")
+        return self
+
+    @property
+    def items_per_episode(self) -> int:
+        """Items asked for, or presented, in one full episode."""
+        return self.picks if self.protocol is Protocol.ORDER else self.items[1]
+
+    def load_cell(self) -> CellConfig:
+        """Raises CellConfigError."""
+        return load_cell(config_directory() / "cells" / f"{self.cell}.yaml")
+
+
+def suite_directory() -> Path:
+    return config_directory() / "suites"
+
+
+def suite_names() -> list[str]:
+    """All committed suites, sorted."""
+    return sorted(path.stem for path in suite_directory().glob("*.yaml") if path.stem != "stage_times")
+
+
+def load_suite(name: str | Path) -> Suite:
+    """A suite by its name, or from a YAML file. Raises SuiteError."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = suite_directory() / f"{name}.yaml"
+        if str(name) not in suite_names():
+            near = difflib.get_close_matches(str(name), suite_names(), 1, 0.5)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise SuiteError(f"no suite '{name}'{hint} There are: {', '.join(suite_names())}")
+    try:
+        data: Any = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise SuiteError(f"cannot read suite {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise SuiteError(f"{path}: expected a mapping of keys, see config/suites/tote.yaml")
+    try:
+        suite = Suite(**{"name": path.stem, **data})
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors()]
+        raise SuiteError(f"{path} is not a usable suite:\n" + "\n".join(lines)) from error
+    _check_names(suite, path)
+    return suite
+
+
+def _check_names(suite: Suite, path: Path) -> None:
+    """Files that a suite names must be there. Raises SuiteError."""
+    cells = sorted(p.stem for p in (config_directory() / "cells").glob("*.yaml"))
+    if suite.cell not in cells:
+        raise SuiteError(f"{path}: cell: no '{suite.cell}'; there are {cells}")
+    try:
+        load_split(suite.split)
+    except ValueError as error:
+        raise SuiteError(f"{path}: split: {error}") from error
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The items of one tote and which of them are asked for, in order."""
+
+    contents: ToteContents
+    asked: tuple[str, ...]
+    """SKUs in the order in which they are asked for; empty with the protocol ``clear``."""
+
+
+def draw_tote(suite: Suite, seed: int, catalogue: Catalogue | None = None, redraw: int = 0) -> Draw:
+    """Different SKUs of the suite's split, kinds by their weights, and the order in which some of them are asked for.
+
+    Products of the same name (the near-identical twins) never share a tote; what is heavier than the hand may lift is not
+    drawn. ``redraw``: number of the draw, when earlier ones did not fit into the tote. Raises SuiteError when the split
+    does not hold enough.
+    """
+    if suite.draw is DrawRule.FIRST:
+        return _first_draw(suite, seed)
+    catalogue = catalogue or load_catalogue()
+    rng = np.random.default_rng([seed, 311, redraw])
+    count = int(rng.integers(suite.items[0], suite.items[1] + 1))
+    pools = _pools(suite, catalogue)
+    drawn: dict[str, str] = {}
+    names: set[str] = set()
+    if suite.asked:  # first of all, enough of what is asked for
+        _draw_into(drawn, names, {kind: pools[kind] for kind in suite.asked}, suite, catalogue, min(suite.picks, count), rng)
+    _draw_into(drawn, names, pools, suite, catalogue, count, rng)
+    if len(drawn) < count:
+        raise SuiteError(f"suite {suite.name}: {count} different items are wanted, split '{suite.split}' has {len(drawn)}")
+    skus = [str(sku) for sku in rng.permutation(sorted(drawn))]
+    asked = [sku for sku in skus if not suite.asked or drawn[sku] in suite.asked]
+    if suite.protocol is Protocol.CLEAR:
+        asked = []
+    elif not asked:
+        raise SuiteError(f"suite {suite.name}: split '{suite.split}' has no items of the kinds {list(suite.asked)}")
+    return Draw(ToteContents(seed, dict.fromkeys(skus, 1)), tuple(asked[: suite.picks]))
+
+
+def _first_draw(suite: Suite, seed: int) -> Draw:
+    """The draw of the first pick benchmark. It knows no redraws."""
+    contents = random_tote(seed, suite.items[1], suite.split)
+    order = np.random.default_rng([seed, 7]).permutation(contents.skus)
+    return Draw(contents, tuple(str(sku) for sku in order[: suite.picks]))
+
+
+def _pools(suite: Suite, catalogue: Catalogue) -> dict[str, list[str]]:
+    """SKUs that may be drawn, by kind."""
+    payload_kg = suite.load_cell().hand.payload_max_kg
+    pools: dict[str, list[str]] = {kind: [] for kind in suite.mix}
+    for sku in load_split(suite.split):
+        if sku not in catalogue:
+            continue
+        product = catalogue[sku]
+        fits = product.mass_kg <= payload_kg and max(product.dimensions_m) <= suite.max_size_m
+        if product.kind in pools and fits:
+            pools[product.kind].append(sku)
+    return pools
+
+
+def _draw_into(
+    drawn: dict[str, str],
+    names: set[str],
+    pools: dict[str, list[str]],
+    suite: Suite,
+    catalogue: Catalogue,
+    count: int,
+    rng: np.random.Generator,
+) -> None:
+    """Draw from the pools until ``drawn`` (SKU -> kind) holds ``count`` items, or nothing is left to draw."""
+    pools = {kind: [s for s in pool if s not in drawn] for kind, pool in pools.items()}
+    while len(drawn) < count:
+        kinds = [kind for kind in KINDS if pools.get(kind)]
+        if not kinds:
+            return
+        weights = np.array([suite.mix[kind] for kind in kinds])
+        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+        sku = pools[kind].pop(int(rng.integers(len(pools[kind]))))
+        if catalogue[sku].name not in names:
+            names.add(catalogue[sku].name)
+            drawn[sku] = kind
+
+
+def episode_seeds(suite: Suite, n: int, seed: int) -> list[tuple[int, int]]:
+    """(seed, items asked for) of each tote of a run over ``n`` items; rounds of the protocol ``clear`` are always full."""
+    per = suite.items_per_episode
+    count = -(-n // per)
+    if count > SEEDS_PER_RUN:
+        raise SuiteError(f"a run has at most {SEEDS_PER_RUN} totes, {n} items need {count}")
+    last = per if suite.protocol is Protocol.CLEAR else n - (count - 1) * per
+    return [(SEEDS_PER_RUN * seed + i, per if i < count - 1 else last) for i in range(count)]

@@ -1,0 +1,192 @@
+"""One simulated cell under test: filled, asked for items, scored against the truth after each pick."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+
+from pickcell.catalogue import Catalogue
+from pickcell.cell import CellConfig
+from pickcell.grasping import GraspSelector
+from pickcell.grasping.config import GraspConfig
+from pickcell.outcome import CODES, Code, Recovery
+from pickcell.task.ledger import Ledger
+from pickcell.task.pick import PickTask, TaskConfig
+from pickcell.task.record import PickReport
+from pickcell.task.request import ANY_ITEM, PickRequest
+from pickcell.values import Tool
+from pickcell_sim import fill
+from pickcell_sim.bench.suites import Fill, Perception, Strategy
+from pickcell_sim.cameras import SimCameras
+from pickcell_sim.cell import Charge, InProcessCell
+from pickcell_sim.driver import SimDriver
+from pickcell_sim.items.totes import ToteContents
+from pickcell_sim.oracle import OraclePerception
+from pickcell_sim.perturbations import Perturbations, PerturbationScript, watch_task
+from pickcell_sim.scorer import PickScore, Scorer, Snapshot, Where
+
+PERSON_S = 10.0
+"""Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""
+TOOLS = {
+    Strategy.SUCTION: (Tool.SUCTION,),
+    Strategy.PINCH: (Tool.PINCH,),
+    Strategy.AUTO: (Tool.PINCH, Tool.SUCTION),
+}
+PICTURE_CAMERA = "cam_top"
+"""Draws what failed when no camera was looked through."""
+
+
+@dataclass(frozen=True)
+class ScoredPick:
+    """What the cell said of a pick, and what was true."""
+
+    tote_seed: int
+    report: PickReport
+    score: PickScore
+    cell_s: float
+    wall_s: float
+    needs_person: bool
+    """The cell asked for a person, who then reset it."""
+    perturbation: str = ""
+    """Kinds that were scripted."""
+    struck: bool = False
+    """Whether one of them found its moment and something to act on."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a trial is set up."""
+
+    strategy: Strategy = Strategy.AUTO
+    perception: Perception = Perception.ESTIMATED
+    fill: Fill = Fill.DUMPED
+    charge: bool | Charge = True
+    """What computations cost the cell, see :class:`pickcell_sim.cell.InProcessCell`."""
+    attempts: int = 4
+    """Grasps that the cell may try per pick."""
+
+
+class Trial:
+    """A filled cell. Use as a context manager. Raises FillError when the items do not fit into the tote.
+
+    ``workspace``: directory for the ledger and, per job, the report with its pictures.
+    """
+
+    def __init__(
+        self,
+        cell: CellConfig,
+        catalogue: Catalogue,
+        contents: ToteContents,
+        workspace: Path,
+        setup: Setup | None = None,
+        task_config: TaskConfig | None = None,
+    ) -> None:
+        setup = setup or Setup()
+        self.contents = contents
+        self.workspace = workspace
+        oracle = setup.perception is Perception.TRUE
+        workspace.mkdir(parents=True, exist_ok=True)
+        ledger_path = workspace / f"ledger-{contents.seed}.sqlite"
+        ledger_path.unlink(missing_ok=True)
+        self.driver = SimDriver.create(cell, contents.seed, cameras=not oracle)
+        self.ledger = Ledger(ledger_path)
+        try:
+            _fill(self.driver, contents, setup.fill)
+            self.scorer = Scorer(self.driver.world)
+            selector = GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS[setup.strategy]))
+            perception = OraclePerception(self.driver, cell, catalogue) if oracle else None
+            self.ports = InProcessCell(
+                self.driver, cell, catalogue, perception=perception, selector=selector, charge=setup.charge
+            )
+            config = task_config or TaskConfig(max_attempts=setup.attempts)
+            self.task = PickTask(self.ports, catalogue, self.ledger, config, workspace / "jobs")
+            self.ports.rehearse(contents.manifest)
+            self.ledger.set_manifest(contents.manifest).unwrap()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the simulation."""
+        self.ledger.close()
+        self.driver.close()
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def cleared(self) -> bool:
+        """Nothing is left in the source tote, in truth."""
+        return not self.scorer.snapshot().skus(Where.SOURCE)
+
+    def pick(self, number: int, asked: str, script: PerturbationScript | None = None) -> ScoredPick:
+        """Ask for an item (a SKU or ANY_ITEM), let ``script`` go wrong meanwhile, and score what comes of it."""
+        script = script or PerturbationScript()
+        before, cell_s, wall_s = self.scorer.snapshot(), self.driver.now_s, time.perf_counter()
+        with Perturbations(self.driver, script) as perturbations:
+            request = PickRequest(f"tote{self.contents.seed}-{number:02d}", asked)
+            report = watch_task(self.task, perturbations)(request)
+        needs_person = CODES[report.code].recovery is Recovery.ASK_PERSON
+        if needs_person:  # who takes a while, in which a stopped arm gives way, and then presses reset
+            self.driver.advance(PERSON_S)
+            self.driver.clear_protective_stop()
+        took_s = self.driver.now_s - cell_s
+        wanted = asked if asked != ANY_ITEM else self._taken(before) or report.sku
+        score = self.scorer.score(before, wanted)
+        if report.code is Code.PLACE_BLOCKED:
+            self._new_destination()
+        kinds = ", ".join(p.kind.value for p in script.perturbations)
+        took_wall_s = time.perf_counter() - wall_s
+        return ScoredPick(self.contents.seed, report, score, took_s, took_wall_s, needs_person, kinds, perturbations.struck)
+
+    def _taken(self, before: Snapshot) -> str:
+        """One of the SKUs that have come into the destination, "" when none has."""
+        after = self.scorer.snapshot()
+        came = [
+            item.sku
+            for item in after.items.values()
+            if item.where is Where.DESTINATION and before.items[item.item_id].where is not Where.DESTINATION
+        ]
+        return min(came, default="")
+
+    def _new_destination(self) -> None:
+        """The person who was called because the destination is full has changed it for an empty one."""
+        for item in self.scorer.snapshot().items.values():
+            if item.where is Where.DESTINATION:
+                self.driver.world.remove_body(item.item_id)
+        self.task.scene_is_fresh = False
+
+    def picture(self, pick: ScoredPick) -> bytes | None:
+        """The most telling picture of a pick as JPEG: its last grasp, else what was seen, else the cell as it stands now."""
+        for moment in ("grasp", "at failure", "before"):
+            names = [name for caption, name in pick.report.images.items() if f", {moment}," in caption]
+            if names:
+                path = self.workspace / "jobs" / pick.report.job_id / names[-1]
+                return path.read_bytes() if path.is_file() else None
+        if self.driver.cameras is not None:
+            return None
+        cameras = SimCameras(self.driver.world, self.driver.cell, self.contents.seed)
+        frame = cameras.capture(PICTURE_CAMERA if PICTURE_CAMERA in cameras.names else cameras.names[0])
+        encoded, data = cv2.imencode(".jpg", frame.color[:, :, ::-1]) if frame is not None else (False, None)
+        return bytes(data.tobytes()) if encoded and data is not None else None
+
+    def forget_files(self, pick: ScoredPick) -> None:
+        """Remove the report and pictures of a pick."""
+        shutil.rmtree(self.workspace / "jobs" / pick.report.job_id, ignore_errors=True)
+
+
+def _fill(driver: SimDriver, contents: ToteContents, how: Fill) -> None:
+    if how is Fill.DUMPED:
+        fill.fill_tote(driver.world, contents.skus, contents.seed)
+    elif how is Fill.PACKED:
+        fill.fill_packed(driver.world, contents.skus, contents.seed)
+    else:
+        fill.fill_pile(driver.world, contents.skus, contents.seed)
