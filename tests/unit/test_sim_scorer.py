@@ -1,4 +1,4 @@
-"""The scorer: each result of a pick from made-up moves of items, falls noticed, the hand's load recognised."""
+"""The scorer: each result of a pick from made-up moves of items, falls and damage noticed, loads recognised."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pybullet as p
 import pytest
+from sim_rig import ToolMotion, driven
 
 from pickcell.cell import load_cell
 from pickcell.geometry import Pose, make_pose
+from pickcell_sim.damage import DamageEvent, load_damage_limits
 from pickcell_sim.items.spawn import place_item, spawn_item
+from pickcell_sim.pick_score import target_items
+from pickcell_sim.places import tote_below
+from pickcell_sim.ports import SimPorts
 from pickcell_sim.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
 from pickcell_sim.world import SimWorld
 
@@ -139,3 +144,159 @@ def test_snapshots_of_different_worlds_do_not_compare(world: SimWorld) -> None:
     world.remove_body(3)
     with pytest.raises(ValueError, match="different items"):
         score_pick(before, scorer.snapshot(), "box-008")
+
+
+# -- falls -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("substeps", [1, 4])
+@pytest.mark.parametrize("height", [0.04, 0.07, 0.3])
+def test_the_height_of_a_fall_is_measured_from_where_support_was_lost(world: SimWorld, height: float, substeps: int) -> None:
+    world.set_substeps(substeps)
+    scorer = Scorer(world)
+    move(world, 1, make_pose((0.45, -0.15, FLOOR + 0.037 + height)))
+    world.step(240)
+    if height < DROP_HEIGHT_M:
+        assert scorer.drops == ()
+        return
+    (drop,) = scorer.drops
+    assert drop.height_m == pytest.approx(height, abs=0.010) and drop.over is Where.SOURCE and drop.uncontrolled
+
+
+def test_an_item_that_the_hand_carries_down_quickly_has_not_fallen_and_one_let_go_has() -> None:
+    with driven() as driver:
+        world = driver.world
+        p.setGravity(0, 0, 0, physicsClientId=world.client)
+        spawn_item(world, "box-008", make_pose(world.X_world_link("tcp_pinch")[:3, 3]))
+        SimPorts(driver).set_jaw(0.0, 50.0)
+        p.setGravity(0, 0, -9.81, physicsClientId=world.client)
+        scorer = Scorer(world, driver)
+        down = ToolMotion(CELL).line(driver.joint_states().select(CELL.arm.joints), (0.0, 0.0, -0.12), 9.0)
+        driver.follow(down)
+        driver.advance(float(down.times_s[-1]) + 0.1)
+        assert scorer.drops == () and scorer.snapshot().skus(Where.HAND) == ["box-008"]
+        driver.move_jaw(0.1, 10.0)
+        driver.advance(0.6)
+        (drop,) = scorer.drops
+        assert drop.over is Where.SOURCE and 0.10 < drop.height_m < 0.15
+
+
+def test_a_fall_over_the_destination_is_not_uncontrolled(world: SimWorld) -> None:
+    scorer = Scorer(world)
+    before = scorer.snapshot()
+    move(world, 1, make_pose((0.05, 0.56, FLOOR + 0.04 + 0.12)))
+    world.step(240)
+    score = scorer.score(before, "box-008")
+    assert [d.over for d in score.drops] == [Where.DESTINATION] and score.success
+    assert score.uncontrolled_drops == () and score.dropped, "a fall it is all the same"
+    before = scorer.snapshot()
+    move(world, 2, make_pose((0.4, -0.5, 0.3)))
+    world.step(240)
+    assert [d.sku for d in scorer.score(before, "box-008").uncontrolled_drops] == ["box-019"]
+
+
+def test_what_a_place_lies_over() -> None:
+    assert tote_below(CELL, (0.5, 0.0, 0.9)) is Where.SOURCE
+    assert tote_below(CELL, (0.05, 0.56, 0.4)) is Where.DESTINATION
+    assert tote_below(CELL, (0.05, 0.1, 0.4)) is Where.ELSEWHERE
+
+
+# -- damage ----------------------------------------------------------------------------------------------------------
+def test_damage_is_told_by_whether_it_befell_the_target_or_a_neighbour(world: SimWorld) -> None:
+    scorer = Scorer(world, limits=load_damage_limits().scaled(impact=0.25))  # cartons bear a fall of 10 cm
+    before = scorer.snapshot()
+    move(world, 1, make_pose((0.42, -0.2, FLOOR + 0.037 + 0.2)))
+    world.step(240)
+    as_target, as_neighbour = scorer.score(before, "box-008"), scorer.score(before, "card-006")
+    assert [(e.item_id, e.kind, e.cause) for e in as_target.damage] == [(1, "impact", "target")]
+    assert as_target.damaged_target and as_target.damaged_neighbours == 0 and as_target.damaged
+    assert [e.cause for e in as_neighbour.damage] == ["neighbour"]
+    assert not as_neighbour.damaged_target and as_neighbour.damaged_neighbours == 1
+    assert as_target.uncontrolled_drops, "reported beside the damage"
+    later = scorer.snapshot()
+    assert scorer.score(later, "box-008").damage == () and not scorer.score(later, "box-008").damaged
+    scorer.close()
+
+
+def test_an_item_is_damaged_only_once(world: SimWorld) -> None:
+    scorer = Scorer(world, limits=load_damage_limits().scaled(impact=0.25))
+    for expected in (True, False):
+        before = scorer.snapshot()
+        move(world, 1, make_pose((0.42, -0.2, FLOOR + 0.037 + 0.2)))
+        world.step(240)
+        score = scorer.score(before, "box-008")
+        assert len(score.damage) == 1 and score.damaged_target is expected
+
+
+def event(item_id: int) -> DamageEvent:
+    return DamageEvent(1.0, item_id, "", "impact", 3.0, 2.0, "m/s")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "moves", "handled", "targets"),
+    [
+        ("box-008", {1: DESTINATION}, [1], {1}),
+        ("box-008", {}, [], {1}),
+        ("box-008", {1: DESTINATION, 2: DESTINATION}, [1, 2], {1}),
+        ("box-008", {2: DESTINATION}, [2], {1, 2}),
+        ("*", {2: DESTINATION}, [2], {2}),
+        ("*", {}, [], set()),
+    ],
+    ids=["delivered", "missed", "double", "wrong item", "any", "any, missed"],
+)
+def test_whose_damage_counts_as_the_targets(
+    world: SimWorld, wanted: str, moves: dict[int, Pose], handled: list[int], targets: set[int]
+) -> None:
+    scorer = Scorer(world)
+    before = scorer.snapshot()
+    for number, X in moves.items():
+        move(world, number, X)
+    score = score_pick(before, scorer.snapshot(), wanted, damage=tuple(map(event, (1, 2, 3))), handled=handled)
+    assert target_items(before, wanted, handled, score.result) == targets
+    assert {e.item_id for e in score.damage if e.cause == "target"} == targets
+    assert score.damaged_neighbours == 3 - len(targets)
+    assert score.double == (score.result is PickResult.DOUBLE)
+
+
+def test_of_two_pieces_of_a_sku_the_one_that_was_handled_is_the_target(world: SimWorld) -> None:
+    spawn_item(world, "box-008", make_pose((0.55, -0.15, FLOOR + 0.037)))
+    before = Scorer(world).snapshot()
+    assert target_items(before, "box-008", [4], PickResult.HELD) == {4}
+    assert target_items(before, "box-008", [], PickResult.MISSED) == {1, 4}
+
+
+@pytest.mark.parametrize(("wanted", "result"), [("*", PickResult.SUCCESS), ("", PickResult.SUCCESS)])
+def test_any_item_will_do_when_any_is_wanted(world: SimWorld, wanted: str, result: PickResult) -> None:
+    scorer = Scorer(world)
+    before = scorer.snapshot()
+    move(world, 2, DESTINATION)
+    assert scorer.score(before, wanted).result is result
+    move(world, 1, make_pose((0.12, 0.5, FLOOR + 0.04)))
+    assert scorer.score(before, wanted).result is PickResult.DOUBLE
+
+
+def test_what_the_jaw_crushes_while_it_holds_it_is_the_targets_damage() -> None:
+    with driven() as driver:
+        world = driver.world
+        p.setGravity(0, 0, 0, physicsClientId=world.client)
+        X = make_pose(world.X_world_link("tcp_pinch")[:3, 3])
+        held = spawn_item(world, "box-008", X)
+        scorer = Scorer(world, driver, load_damage_limits().scaled(crush=0.5))
+        before = scorer.snapshot()
+        SimPorts(driver).set_jaw(0.0, 40.0)
+        driver.advance(0.3)
+        score = scorer.score(before, "*")
+        assert score.result is PickResult.HELD
+        assert [(e.item_id, e.kind, e.cause) for e in score.damage] == [(held.item_id, "crush", "target")]
+
+
+def test_items_of_several_bodies_are_one_item(world: SimWorld) -> None:
+    """A book lifted by its cover and a bag with loose content lie, fall and are held as one thing."""
+    scorer = Scorer(world)
+    bag = spawn_item(world, "loose_bag-000", make_pose((0.42, 0.1, FLOOR + 0.03)))
+    book = spawn_item(world, "hardcover-000", make_pose((0.58, -0.1, FLOOR + 0.016)))
+    world.step(120)
+    now = scorer.snapshot()
+    assert now.items[bag.item_id].where is Where.SOURCE and now.items[book.item_id].where is Where.SOURCE
+    tip = between_the_fingers(world)[:3, 3]
+    move(world, book.item_id, make_pose((tip[0] + 0.06, tip[1], tip[2])))  # the finger touches a cover
+    assert scorer.snapshot().items[book.item_id].where is Where.HAND
+    assert len(scorer.snapshot().items) == 5
