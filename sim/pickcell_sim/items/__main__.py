@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.items.totes import load_tote, random_tote
+from pickcell_sim.items.totes import load_tote, mixed_tote, random_tote
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -39,6 +39,7 @@ def frames(
     folder: Annotated[Path, typer.Option(help="Where the .npz files go.")] = Path("var/frames"),
     n: Annotated[int, typer.Option(help="Items in the tote.")] = 12,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    mix: Annotated[str, typer.Option(help="A named mix of kinds, such as all; empty: the four kinds of random totes.")] = "",
     tote: Annotated[Path | None, typer.Option(help="A tote file instead of a random tote; its own seed is used.")] = None,
     cell: Annotated[Path, typer.Option(help="Cell file.")] = REPOSITORY / "config" / "cells" / "panda.yaml",
 ) -> None:
@@ -46,7 +47,8 @@ def frames(
     from pickcell_sim.items.captures import write_capture
 
     for s in seed:
-        contents = load_tote(tote) if tote is not None else random_tote(s, n, split)
+        drawn = mixed_tote(s, n, split, mix) if mix else random_tote(s, n, split)
+        contents = load_tote(tote) if tote is not None else drawn
         for path in write_capture(cell, contents, folder):
             typer.echo(path)
 
