@@ -17,6 +17,9 @@ BLUR_PX = 6.0
 PROJECTOR_SHARE = 0.3
 """Share of what a depth camera matches by that its own projector supplies, so that it outlives a dim room (assumed)."""
 
+BLURRED_JUMP_M = 0.02
+"""Where depth differs by more than this within the blur, foreground and background mix and nothing can be matched."""
+
 
 class CameraFault(str, Enum):
     """Ways in which a camera can misbehave, for tests."""
@@ -95,3 +98,16 @@ class CameraFaults:
             return luminance
         seen = PROJECTOR_SHARE + (1.0 - PROJECTOR_SHARE) * light
         return np.clip(luminance * np.float32(seen), 0.0, 255.0).astype(np.uint8)
+
+    def depth(self, depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Measured depth (H, W) less what these faults cost: all of it, or a seam along edges as wide as the blur."""
+        if CameraFault.NAN_DEPTH in self.active:
+            return np.full_like(depth_m, np.nan)
+        if CameraFault.BLUR in self.active:
+            size = 2 * round(self.blur_px) + 1
+            window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+            holes = ~np.isfinite(depth_m)
+            highest = cv2.dilate(np.where(holes, np.float32(-1e3), depth_m), window)
+            lowest = cv2.erode(np.where(holes, np.float32(1e3), depth_m), window)
+            return np.where(highest - lowest > BLURRED_JUMP_M, np.float32(np.nan), depth_m)
+        return depth_m

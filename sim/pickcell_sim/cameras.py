@@ -228,8 +228,7 @@ class SimCameras:
         color = camera.noise.color(camera.faults.color(camera.clean.color, self._light))
         luminance = camera.faults.depth_luminance(camera.luminance, self._light)
         depth = camera.noise.depth(camera.clean.depth_m, luminance, camera.shiny, camera.config.model.fx)
-        if CameraFault.NAN_DEPTH in camera.faults.active:
-            depth = np.full_like(depth, np.nan)
+        depth = camera.faults.depth(depth)
         self.stats.noise_ms.append(1e3 * (time.perf_counter() - start))
         return color, depth
 

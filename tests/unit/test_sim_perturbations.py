@@ -179,6 +179,14 @@ def test_it_acts_after_its_delay_in_the_first_such_stage_and_not_before() -> Non
         assert began.to_dict()["time_s"] == pytest.approx(start_s + 0.5, abs=2 / 240)
 
 
+def test_without_a_delay_it_strikes_before_the_stage_looks() -> None:
+    with driven() as driver:
+        cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
+        with Perturbations(driver, PerturbationScript((dimmed("observe", 0.0, 1.0),))) as perturbations:
+            perturbations.on_stage("observe")
+            assert cameras.light == 0.25 and perturbations.log[0].time_s == driver.now_s
+
+
 def test_closing_undoes_what_acts_and_forgets_what_waits() -> None:
     with driven() as driver:
         cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
@@ -244,16 +252,15 @@ def test_by_hand_they_strike_at_once_and_end_together() -> None:
     with driven() as driver:
         cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
         live, callbacks = LivePerturbations(), list(driver.world.before_step)
-        assert "lights_dimmed with seed 3: brightness" in live.strike(driver, "lights_dimmed:3")
-        assert live.moving and cameras.light == 1.0
-        driver.step(2)
-        assert cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
+        assert "lights_dimmed with seed 3 began: brightness" in live.strike(driver, "lights_dimmed:3")
+        assert live.moving and cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
         assert "seed 1" in live.strike(driver, "intruder") and "seed 2" in live.strike(driver, "intruder")
         for wrong, said in (("earthquake", "target_shift"), ("intruder:x", "<seed>"), ("intruder:", "<seed>")):
             with pytest.raises(ValueError, match=said):
                 live.strike(driver, wrong)
         driver.step(2)
         assert live.moving
+        assert "missed: the hand is empty" in live.strike(driver, "slip_in_hand")
         driver.advance(15.0)
         assert not live.moving and cameras.light == 1.0
         live.strike(driver, "lights_dimmed")

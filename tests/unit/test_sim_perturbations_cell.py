@@ -227,6 +227,7 @@ def test_dimmed_lights_darken_all_pictures_and_cost_depth_for_a_while(seeing: Si
 def test_a_blurred_lens_costs_one_camera_its_sharpness(seeing: SimDriver) -> None:
     driver, cameras = seeing, cameras_of(seeing)
     good = {name: sharpness(frame(driver, name)) for name in cameras.names}
+    holes = {name: np.isnan(frame(driver, name).depth_m).mean() for name in cameras.names}
     soft: list[float] = []
     for sigma_px in (2.0, 6.0):
         perturbation = sight(Kind.LENS_BLURRED, 5, sigma_px=sigma_px, lasts_s=1.0)
@@ -237,6 +238,7 @@ def test_a_blurred_lens_costs_one_camera_its_sharpness(seeing: SimDriver) -> Non
             driver.advance(0.5)
             blurred = {name: sharpness(frame(driver, name)) for name in cameras.names}
             name = perturbations.log[0].camera
+            assert np.isnan(frame(driver, name).depth_m).mean() > holes[name] + 0.01, "edges have no depth"
             driver.advance(1.0)
             assert not cameras.faults(name)
         assert all(blurred[other] == pytest.approx(good[other], rel=0.1) for other in cameras.names if other != name)

@@ -24,7 +24,7 @@ class LivePerturbations:
         return any(a.due or set(a.active) - {Kind.CAMERA_KNOCKED} for a in self._attached)
 
     def strike(self, driver: SimDriver, text: str) -> str:
-        """Begin with the next physics step; an empty text ends and undoes all. A sentence about it.
+        """Strike now; an empty text ends and undoes all. A sentence about it.
 
         What is shoved is the item nearest to the hand. Raises ValueError naming what is possible, with nothing changed.
         """
@@ -45,7 +45,10 @@ class LivePerturbations:
         attached = Perturbations(driver, PerturbationScript((replace(drawn, delay_s=0.0),)))
         attached.on_stage(drawn.stage)
         self._attached.append(attached)
-        return f"{name} with seed {seed}: {', '.join(f'{k} {v:.3g}' for k, v in drawn.magnitude.items())}"
+        (entry,) = attached.log
+        whom = entry.sku or entry.camera
+        said = f"{name} with seed {seed} {entry.what}{f' ({whom})' if whom else ''}"
+        return f"{said}: {entry.note or ', '.join(f'{k} {v:.3g}' for k, v in entry.magnitude.items())}"
 
     def end(self) -> None:
         """End and undo whatever acts, the newest first."""

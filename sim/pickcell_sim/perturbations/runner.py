@@ -91,7 +91,8 @@ class Perturbations:
     def on_stage(self, stage: str, target: int | str | None = None) -> None:
         """The pick enters a stage now. ``target``: the wanted piece by its number, or its SKU (ground truth).
 
-        Only the first time counts. Raises ValueError for an unknown stage, and after ``close``.
+        Only the first time counts. What has no delay strikes within this call. Raises ValueError for an unknown stage, and
+        after ``close``.
         """
         if self._closed:
             raise ValueError("these perturbations are closed: make new ones for the next pick")
@@ -102,6 +103,7 @@ class Perturbations:
         for waiting in self._waiting:
             if waiting.due_s is None and waiting.perturbation.stage == stage:
                 waiting.due_s = self._driver.now_s + waiting.perturbation.delay_s
+        self._strike_what_is_due()  # without a delay at once: a stage may look before time passes
 
     def close(self) -> None:
         """End what acts and undo it: light, friction, cameras, leak; the intruder is gone. Twice does no harm."""
@@ -121,11 +123,14 @@ class Perturbations:
         self.close()
 
     # -- each step ---------------------------------------------------------------------------------------------------
-    def _tick(self) -> None:
+    def _strike_what_is_due(self) -> None:
         now = self._driver.now_s
         for waiting in [w for w in self._waiting if w.due_s is not None and now >= w.due_s - _TIME_SLACK_S]:
             self._waiting.remove(waiting)
             self._begin(waiting.perturbation)
+
+    def _tick(self) -> None:
+        self._strike_what_is_due()
         for running in list(self._running):
             if not running.act.step():
                 self._end(running)
@@ -148,8 +153,9 @@ class Perturbations:
         self._running.remove(running)
         running.act.end()
         b = running.began
+        measured = {key: float(value) for key, value in running.act.measured.items()}
         self._note(
-            running.perturbation, "ended", running.act.measured, body=b.body, item_id=b.item_id, sku=b.sku, camera=b.camera,
+            running.perturbation, "ended", measured, body=b.body, item_id=b.item_id, sku=b.sku, camera=b.camera,
             note=b.note,
         )  # fmt: skip
 
