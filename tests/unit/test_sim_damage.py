@@ -152,6 +152,22 @@ def test_a_neighbour_struck_by_the_arm_is_damaged_only_above_its_limit(hz: float
     assert struck(1.15, hz)[0] == ()
 
 
+def test_a_hand_that_reaches_in_damages_what_it_strikes_and_is_no_item_itself() -> None:
+    """Bodies that nobody registered are told from furniture by their mass."""
+    with still_world() as world:
+        jar = spawn_item(world, "jar-000", make_pose((*BESIDE, 0.045)))
+        seconds(world, 0.6)
+        assert jar.asleep
+        monitor = DamageMonitor(world, LIMITS)
+        shape = p.createCollisionShape(p.GEOM_SPHERE, radius=0.04, physicsClientId=world.client)
+        hand = p.createMultiBody(1.5, shape, -1, [BESIDE[0] - 0.2, BESIDE[1], 0.06], physicsClientId=world.client)
+        p.resetBaseVelocity(hand, [2.5, 0.0, 0.3], physicsClientId=world.client)
+        seconds(world, 0.2)
+        (event,) = monitor.events
+        assert (event.item_id, event.by) == (jar.item_id, "foreign body")
+        assert event.value == pytest.approx(2.5, rel=0.03)
+
+
 def test_a_gently_placed_item_is_not_damaged() -> None:
     with still_world() as world:
         monitor = DamageMonitor(world, LIMITS.scaled(impact=0.2))

@@ -30,8 +30,8 @@ class DamageEvent:
     cause: str = ""
     """Whether the item was the pick's ``target`` or a ``neighbour``; empty until a pick is scored."""
     by: str = ""
-    """What did it: a link of the robot, ``tote source``, ``table``, another item's SKU, ``cup``, ``own weight``; when
-    several had a part in the incident, in order of time."""
+    """What did it: a link of the robot, ``tote source``, ``table``, another item's SKU, ``cup``, ``own weight``,
+    ``foreign body``; when several had a part in the incident, in order of time."""
 
     @property
     def severity(self) -> float:

@@ -92,15 +92,14 @@ class ImpactWatch:
         self._note(item, speed, self._name_of(self._world.robot.body, contact[LINK]))
 
     def _judge(self, item: ItemBody, other: ItemBody | None, contact: Contact) -> None:
-        """A fast item meets furniture or another item; both are judged."""
+        """A fast item (or foreign body) meets furniture or another item; both are judged."""
         place = contact[PLACE]
         of_item, acceleration = self._motion.at_item(item.body, contact[LINK], place)
-        if other is None:
-            speed = self._closing(of_item, ZERO, acceleration, ZERO, contact)
-            self._note(item, speed, self._name_of(contact[OTHER], contact[OTHER_LINK]))
-            return
         of_other, other_acceleration = self._motion.at_item(contact[OTHER], contact[OTHER_LINK], place)
         speed = self._closing(of_item, of_other, acceleration, other_acceleration, contact)
+        if other is None:
+            self._note(item, speed, self._name_of(contact[OTHER], contact[OTHER_LINK]))
+            return
         share = self._mass_share(item, other)
         self._note(item, share * speed, other.name)
         self._note(other, (1.0 - share) * speed if self._mass_counts else speed, item.name)
@@ -135,6 +134,8 @@ class ImpactWatch:
         return total
 
     def _note(self, item: ItemBody, speed: float, by: str) -> None:
+        if item.item_id not in self._world.item_bodies:
+            return
         limit = self._limits_of(item).impact_mps
         if speed > limit:
             self._record.add(self._world.time_s, item.item_id, item.name, "impact", speed, limit, by)

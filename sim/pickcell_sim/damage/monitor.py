@@ -8,7 +8,7 @@ from pickcell_sim.damage.crush import CrushWatch
 from pickcell_sim.damage.events import DamageEvent, EventRecord
 from pickcell_sim.damage.impact import FORCE, OTHER, ImpactWatch
 from pickcell_sim.damage.limits import DamageLimits, ItemLimits
-from pickcell_sim.damage.motion import Motion
+from pickcell_sim.damage.motion import FOREIGN, Motion
 from pickcell_sim.damage.surface import BlisterWatch, OpeningWatch
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.world import ItemBody, SimWorld
@@ -75,7 +75,7 @@ class DamageMonitor:
         """What a body that is no item is called in events."""
         if body == self._world.robot.body:
             return self._names.get(link, "robot")
-        return self._furniture.get(body, "surroundings")
+        return self._furniture.get(body, FOREIGN)
 
     def _before_step(self) -> None:
         # Of two bodies that meet with at least the lowest limit, one is at least half as fast.

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spec import ItemSpec
-from pickcell_sim.world import ItemBody, SimWorld
+from pickcell_sim.world import LOST_BELOW_M, ItemBody, SimWorld
 
 Vector = tuple[float, float, float]
 ZERO: Vector = (0.0, 0.0, 0.0)
 FREE_MPS2 = 12.0
 """Accelerations over this are impacts, not flight: they are not extrapolated."""
 RESTING_MPS = 0.02
+FOREIGN = "foreign body"
+"""What moves, and is neither item nor robot nor furniture: someone's hand that reaches into the cell."""
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Motion:
         """Linear and angular, by PyBullet body: of the bases of all items that are awake."""
         self.followed: dict[int, Followed] = {}
         """By PyBullet body."""
+        self._foreign: list[ItemBody] = []
+        self._bodies = -1
 
     @property
     def fast(self) -> list[ItemBody]:
@@ -63,7 +67,7 @@ class Motion:
         """Read all velocities. Items of which a point may be faster than ``fast_mps`` are followed closely."""
         client, before = self._world.client, self._velocities
         self._velocities, self.followed = {}, {}
-        for item in self._world.item_bodies.values():
+        for item in (*self._world.item_bodies.values(), *self._foreign_bodies()):
             if item.asleep and item.item_id not in self._stirred:
                 continue
             body = item.body
@@ -79,6 +83,24 @@ class Motion:
                 del self._stirred[item.item_id]
         states = p.getJointStates(self._robot, self._joints, physicsClientId=client)
         self._q, self._qd = [s[0] for s in states], [s[1] for s in states]
+
+    def _foreign_bodies(self) -> list[ItemBody]:
+        """Bodies that move and that nobody has registered, looked for again when the number of bodies changes."""
+        count = p.getNumBodies(physicsClientId=self._world.client)
+        if count != self._bodies:
+            self._bodies = count
+            bodies = sorted(p.getBodyUniqueId(i, physicsClientId=self._world.client) for i in range(count))
+            self._foreign = [ItemBody(-body, body, FOREIGN) for body in bodies if self._is_foreign(body)]
+        return self._foreign
+
+    def _is_foreign(self, body: int) -> bool:
+        world = self._world
+        if body in (world.table, self._robot, *world.totes.values()) or world.item_of_body(body) is not None:
+            return False
+        if p.getDynamicsInfo(body, -1, physicsClientId=world.client)[0] == 0.0:
+            return False
+        # Bodies that stand in for an item, or that one stands in for, are parked far below.
+        return p.getBasePositionAndOrientation(body, physicsClientId=world.client)[0][2] > LOST_BELOW_M
 
     def stir(self, item: ItemBody) -> None:
         """Something touches an item: follow it, even if the world has not noticed yet that it woke."""
