@@ -340,6 +340,47 @@ def test_camera_faults_are_switched_by_parameter(node):
     images.close()
 
 
+def test_perturbations_are_struck_by_parameter(node):
+    from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+    from rcl_interfaces.srv import SetParameters
+
+    client = node.create_client(SetParameters, "/sim/set_parameters")
+
+    def strike(text):
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
+        request = SetParameters.Request(parameters=[Parameter(name="perturbation", value=value)])
+        return call_service(client, request, 5.0).results[0]
+
+    images = Newest(node, Image, "/cam_left/color/image_raw", QoSProfile(depth=2))
+
+    def brightness():
+        return float(np.frombuffer(images.messages[-1].data, np.uint8).mean())
+
+    refused = strike("earthquake")
+    assert not refused.successful and "lights_dimmed" in refused.reason
+    images.wait(10.0)
+    bright = brightness()
+    assert strike("lights_dimmed:3").successful
+    wait_until(lambda: brightness() < 0.5 * bright, 10.0, "dimmed pictures")
+    assert strike("").successful
+    wait_until(lambda: brightness() > 0.9 * bright, 10.0, "bright pictures")
+    images.close()
+
+    depths = Newest(node, Image, "/cam_top/depth/image_rect_raw", QoSProfile(depth=2))
+
+    def depth_mm():
+        return np.frombuffer(depths.messages[-1].data, np.uint16).astype(float)
+
+    depths.wait(10.0)
+    before = depth_mm()
+    nearer = lambda: np.count_nonzero((depth_mm() < before - 100) & (depth_mm() > 0))
+    assert strike("intruder:1").successful
+    wait_until(lambda: nearer() > 1000, 15.0, "someone over the totes")
+    # nothing else moves in this cell: physics must not rest before the hand is gone
+    wait_until(lambda: nearer() < 200, 20.0, "nobody over the totes")
+    depths.close()
+
+
 def test_reset_keeps_time_going(node):
     clock = Newest(node, Clock, "/clock", QoSProfile(depth=100))
     before = seconds(clock.wait().clock)
