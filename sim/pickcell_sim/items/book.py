@@ -170,7 +170,9 @@ def _pictures(spec: ItemSpec, shape: BookShape, link: str, box: Box) -> list[Ima
             return [edge, edge, edge, edge, prints.front(spec, flat), paper]
         return [edge, edge, edge, edge, paper, prints.back(spec, flat)]
     if box.size[0] <= SPINE_M:
-        return [paper, prints.spine(spec, prints.pixels(shape.thickness, shape.height)), paper, paper, paper, paper]
+        spine = prints.spine(spec, prints.pixels(shape.thickness, shape.height))
+        # Up on the print of this side is +z: a book lying face up shows its title upright.
+        return [paper, spine.transpose(Image.Transpose.ROTATE_90), paper, paper, paper, paper]
     long_edge, short_edge = (
         prints.pages(spec, prints.pixels(extent, shape.thickness)) for extent in (shape.height, shape.width)
     )

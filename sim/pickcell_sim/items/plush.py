@@ -47,8 +47,7 @@ _BLOBS = {
 
 def blobs(spec: ItemSpec) -> tuple[Array, Array]:
     """Centres and half axes (N, 3), metres, of the ellipsoids that the toy is made of."""
-    rng = np.random.default_rng([spec.seed, 45])
-    design = _BLOBS[str(rng.choice(sorted(_BLOBS)))]
+    design = _BLOBS[spec.form]
     centres, axes = (np.array([blob[k] for blob in design], float) for k in (0, 1))
     low, high = (centres - axes).min(axis=0), (centres + axes).max(axis=0)
     scale = np.asarray(spec.size_m) / (high - low)

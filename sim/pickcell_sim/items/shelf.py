@@ -1,8 +1,8 @@
 """What the shelf holds besides boxes, cylinders and cards: one line per product, as a buyer would list it.
 
-Sizes are nominal outer sizes in mm along the item's own axes (books: width, height, thickness; round things: diameter twice,
-height), masses in grams; both follow everyday products of the sort named (assumed, weighed in no laboratory). Brands,
-colours, friction and print follow from the seed: :mod:`pickcell_sim.items.assortment`.
+Sizes are nominal outer sizes in mm along the item's own axes (books and plush: width, height, thickness; round things:
+diameter twice, height), masses in grams; both follow everyday products of the sort named (assumed, weighed in no
+laboratory). Brands, colours, friction and print follow from the seed: :mod:`pickcell_sim.items.assortment`.
 """
 
 from __future__ import annotations
@@ -171,14 +171,14 @@ SHELF: dict[str, tuple[Product, ...]] = {
         _p("nl", "Fietsslot", "Bicycle lock", "65 cm", (140, 210, 52), 412, "round", "black"),
     ),
     "plush": (
-        _p("en", "Bear", "", "18 cm", (120, 90, 180), 122, "bear", "brown"),
-        _p("de", "Hase", "Rabbit", "20 cm", (105, 85, 195), 108, "rabbit", "grey"),
-        _p("fr", "Lapin", "Rabbit", "14 cm", (90, 75, 140), 68, "rabbit", "white"),
-        _p("es", "Pulpo", "Octopus", "12 cm", (125, 125, 95), 94, "ball", "pink"),
-        _p("it", "Balena", "Whale", "22 cm", (210, 110, 95), 148, "long", "blue"),
-        _p("pl", "Miś", "Teddy bear", "15 cm", (110, 85, 150), 92, "bear", "yellow"),
-        _p("sv", "Säl", "Seal", "24 cm", (225, 120, 85), 162, "long", "grey"),
-        _p("nl", "Eend", "Duck", "12 cm", (115, 95, 110), 76, "ball", "yellow"),
+        _p("en", "Bear", "", "18 cm", (120, 180, 90), 122, "bear", "brown"),
+        _p("de", "Hase", "Rabbit", "20 cm", (105, 195, 85), 108, "bear", "grey"),
+        _p("fr", "Lapin", "Rabbit", "14 cm", (90, 140, 75), 68, "bear", "white"),
+        _p("es", "Pulpo", "Octopus", "12 cm", (125, 125, 90), 94, "star", "pink"),
+        _p("it", "Balena", "Whale", "22 cm", (210, 110, 90), 148, "whale", "blue"),
+        _p("pl", "Miś", "Teddy bear", "15 cm", (110, 150, 85), 92, "bear", "yellow"),
+        _p("sv", "Säl", "Seal", "24 cm", (225, 120, 85), 162, "whale", "grey"),
+        _p("nl", "Ster", "Star", "12 cm", (120, 125, 80), 76, "star", "yellow"),
     ),
     "tube": (
         _p("en", "Toothpaste Mint", "", "75 ml", (52, 33, 168), 104, "tube", life=1095),
