@@ -69,6 +69,9 @@ class ArmController:
         self.names = robot.cell.arm.joints
         self._indices = [robot.joints[n] for n in self.names]
         self._effort = np.array([robot.effort_max[n] for n in self.names])
+        self._effort_list = self._effort.tolist()
+        self._position_gains = [POSITION_GAIN] * len(self.names)
+        self._velocity_gains = [1.0] * len(self.names)
         self._velocity_max = np.array([robot.velocity_max[n] for n in self.names])
         self._lower = np.array([robot.lower[n] for n in self.names])
         self._upper = np.array([robot.upper[n] for n in self.names])
@@ -168,11 +171,11 @@ class ArmController:
             self._robot.body,
             self._indices,
             p.POSITION_CONTROL,
-            targetPositions=previous,
-            targetVelocities=(self.desired - previous) / self._clock.step_s,
-            positionGains=[POSITION_GAIN] * len(self._indices),
-            velocityGains=[1.0] * len(self._indices),
-            forces=self._effort,
+            targetPositions=previous.tolist(),  # lists: PyBullet takes numpy arrays apart more slowly
+            targetVelocities=((self.desired - previous) / self._clock.step_s).tolist(),
+            positionGains=self._position_gains,
+            velocityGains=self._velocity_gains,
+            forces=self._effort_list,
             physicsClientId=self._robot.client,
         )
 
@@ -186,10 +189,10 @@ class ArmController:
     def observe(self) -> None:
         """Read the joints after a step, and judge the goal and the loads."""
         before, speed_before = self.position, self.velocity
-        states = p.getJointStates(self._robot.body, self._indices, physicsClientId=self._robot.client)
-        self.position = np.array([s[0] for s in states])
-        self.velocity = np.array([s[1] for s in states])
-        self.effort = np.array([s[3] for s in states])
+        states = self._robot.states
+        self.position, self.velocity, self.effort = np.array(
+            [(states[i][0], states[i][1], states[i][3]) for i in self._indices]
+        ).T.copy()
         self._watch_loads(before, speed_before)
         if self._playback is None:
             return
@@ -219,12 +222,10 @@ class ArmController:
     def _watch_loads(self, before: Array, speed_before: Array) -> None:
         """External torque = motor torque - inverse dynamics of arm and hand; latch a protective stop when it stays high."""
         acceleration = (self.velocity - speed_before) / self._clock.step_s
-        model = self._robot.inverse_dynamics(self.names, before, speed_before, acceleration)
+        model = self._robot.inverse_dynamics(self._indices, before, speed_before, acceleration)
         self.external_torque = self.effort - model
-        if (np.abs(self.external_torque) > self._torque_limit).any():
-            self._overload_steps += 1
-        else:
-            self._overload_steps = 0
+        overloaded = (np.abs(self.external_torque) > self._torque_limit).any()
+        self._overload_steps = self._overload_steps + 1 if overloaded else 0
         if self._overload_steps >= EXTERNAL_TORQUE_STEPS and not self.protective_stop:
             worst = int((np.abs(self.external_torque) / self._torque_limit).argmax())
             self.protective_stop = True

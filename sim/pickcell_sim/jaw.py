@@ -109,8 +109,8 @@ class Jaw:
         target = 0.5 * self.command.width_m
         speeds = []
         for index in self._indices:
-            position = p.getJointState(self._robot.body, index, physicsClientId=self._robot.client)[0]
-            speeds.append(float(np.clip((target - position) / APPROACH_S, -SPEED_MPS, SPEED_MPS)))
+            position = self._robot.states[index][0]
+            speeds.append(max(-SPEED_MPS, min(SPEED_MPS, (target - position) / APPROACH_S)))
         p.setJointMotorControlArray(
             self._robot.body,
             self._indices,
@@ -122,7 +122,7 @@ class Jaw:
 
     def observe(self) -> None:
         """Width, speed, stall and force after a step."""
-        left, right = p.getJointStates(self._robot.body, self._indices, physicsClientId=self._robot.client)
+        left, right = (self._robot.states[index] for index in self._indices)
         self.width_m = left[0] + right[0]
         self.speed_mps = left[1] + right[1]
         # The motors push with their limit when stalled and next to nothing when free, like the current of a real drive.

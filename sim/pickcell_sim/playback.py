@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -20,7 +21,7 @@ class Playback:
         """``times`` (T,) s, ``positions`` and ``velocities`` (T, n); starts ``elapsed_s`` into the trajectory."""
         if not np.isfinite(elapsed_s) or elapsed_s < 0:
             raise ValueError(f"elapsed_s must be a time >= 0, got {elapsed_s}")
-        self._times, self._positions, self._velocities = times, positions, velocities
+        self._times, self._positions, self._velocities = (_writable(values) for values in (times, positions, velocities))
         self._offset_s = elapsed_s
         self._clock_s = 0.0
         self._rate = 1.0
@@ -49,18 +50,7 @@ class Playback:
 
     def sample(self, clock_s: float) -> tuple[Array, Array]:
         """Position and velocity ``clock_s`` after the start, at rate 1: cubic Hermite between the trajectory's points."""
-        t = clock_s + self._offset_s
-        if t >= self._times[-1]:
-            return self._positions[-1].copy(), np.zeros(self._positions.shape[1])
-        k = max(int(np.searchsorted(self._times, t, side="right")) - 1, 0)
-        h = self._times[k + 1] - self._times[k]
-        u = (t - self._times[k]) / h
-        p0, p1 = self._positions[k], self._positions[k + 1]
-        m0, m1 = h * self._velocities[k], h * self._velocities[k + 1]
-        d = p1 - p0
-        position = p0 + u * (m0 + u * ((3 * d - 2 * m0 - m1) + u * (m0 + m1 - 2 * d)))
-        velocity = (m0 + u * (2 * (3 * d - 2 * m0 - m1) + 3 * u * (m0 + m1 - 2 * d))) / h
-        return position, velocity
+        return _hermite(self._times, self._positions, self._velocities, clock_s + self._offset_s)
 
     def fade(self, gap: Array, gap_velocity: Array, acceleration_max: Array) -> None:
         """Start ``gap`` (position, velocity) away from the trajectory and close it with a cubic within the limits.
@@ -104,3 +94,27 @@ class Playback:
             position = position + c[0] + t * (c[1] + t * (c[2] + t * c[3]))
             velocity = velocity + c[1] + t * (2 * c[2] + 3 * t * c[3])
         return position, self._rate * velocity
+
+
+def _writable(values: Array) -> Array:
+    """A copy of one layout: read-only and strided arrays would each be compiled for anew."""
+    return np.array(values, dtype=np.float64, order="C")
+
+
+@njit(cache=True)
+def _hermite(times, positions, velocities, t):  # type: ignore[no-untyped-def]
+    """Position and velocity (n,) at time ``t``; at rest at the last point from the end on."""
+    n = positions.shape[1]
+    position, velocity = np.empty(n), np.zeros(n)
+    if t >= times[-1]:
+        position[:] = positions[-1]
+        return position, velocity
+    k = max(np.searchsorted(times, t, side="right") - 1, 0)
+    h = times[k + 1] - times[k]
+    u = (t - times[k]) / h
+    for j in range(n):
+        m0, m1 = h * velocities[k, j], h * velocities[k + 1, j]
+        d = positions[k + 1, j] - positions[k, j]
+        position[j] = positions[k, j] + u * (m0 + u * ((3 * d - 2 * m0 - m1) + u * (m0 + m1 - 2 * d)))
+        velocity[j] = (m0 + u * (2 * (3 * d - 2 * m0 - m1) + 3 * u * (m0 + m1 - 2 * d))) / h
+    return position, velocity

@@ -13,6 +13,9 @@ from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
 from pickcell.geometry import Pose, pose_from_quat_xyzw
 
+JointRecord = tuple[float, float, tuple[float, ...], float]
+"""Position, velocity, reaction (6,) and motor effort of a joint."""
+
 
 class RobotBody:
     """Arm and hand in the physics world, base fixed at the cell's ``base_position``, standing at home."""
@@ -38,6 +41,11 @@ class RobotBody:
             if info[2] != p.JOINT_FIXED:
                 self.joints[joint] = i
                 self.lower[joint], self.upper[joint], self.effort_max[joint], self.velocity_max[joint] = info[8:12]
+        self._movable = sorted(self.joints.values())
+        self._place = {index: k for k, index in enumerate(self._movable)}
+        self._read = list(self._movable)
+        self._states: dict[int, JointRecord] | None = None
+        self._in_step = False
         self._quieten()
         for name, value in zip(cell.arm.joints, cell.arm.home):
             p.resetJointState(self.body, self.joints[name], value, physicsClientId=client)
@@ -80,6 +88,30 @@ class RobotBody:
         state = p.getLinkState(self.body, index, computeForwardKinematics=True, physicsClientId=self.client)
         return pose_from_quat_xyzw(state[4], state[5])
 
+    # -- joints ------------------------------------------------------------------------------------------------------
+    def begin_phase(self) -> None:
+        """Controllers, or observers, of a step are about to run: they share one reading of the joints."""
+        self._states, self._in_step = None, True
+
+    def watch(self, index: int) -> None:
+        """Also read a fixed joint, whose reaction somebody wants."""
+        if index not in self._read:
+            self._read.append(index)
+
+    def end_step(self) -> None:
+        """From now on each reading is made anew: between steps, anybody may move the joints."""
+        self._states, self._in_step = None, False
+
+    @property
+    def states(self) -> dict[int, JointRecord]:
+        """The movable and the watched joints by PyBullet's index, read once per phase of a step."""
+        states = self._states
+        if states is None:
+            states = dict(zip(self._read, p.getJointStates(self.body, self._read, physicsClientId=self.client)))
+            if self._in_step:
+                self._states = states
+        return states
+
     def positions(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         states = p.getJointStates(self.body, [self.joints[n] for n in names], physicsClientId=self.client)
         return np.array([s[0] for s in states])
@@ -95,19 +127,20 @@ class RobotBody:
 
     def inverse_dynamics(
         self,
-        names: tuple[str, ...],
+        indices: list[int],
         position: NDArray[np.float64],
         velocity: NDArray[np.float64],
         acceleration: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Torques (Nm) that move the named joints as given against gravity, with all other joints where they stand."""
-        order = sorted(self.joints, key=self.joints.__getitem__)
-        q = dict(zip(order, self.positions(tuple(order))))
-        qd, qdd = dict.fromkeys(order, 0.0), dict.fromkeys(order, 0.0)
-        q.update(zip(names, position))
-        qd.update(zip(names, velocity))
-        qdd.update(zip(names, acceleration))
-        torques = p.calculateInverseDynamics(
-            self.body, [q[n] for n in order], [qd[n] for n in order], [qdd[n] for n in order], physicsClientId=self.client
-        )
-        return np.array([torques[order.index(n)] for n in names])
+        """Torques (Nm) that move these joints as given against gravity, with all other joints where they stand.
+
+        ``indices``: PyBullet's, of movable joints; position, velocity and acceleration (n,) of these.
+        """
+        states = self.states
+        q = [states[i][0] for i in self._movable]
+        qd, qdd = [0.0] * len(q), [0.0] * len(q)
+        places = [self._place[i] for i in indices]
+        for k, place in enumerate(places):
+            q[place], qd[place], qdd[place] = float(position[k]), float(velocity[k]), float(acceleration[k])
+        torques = p.calculateInverseDynamics(self.body, q, qd, qdd, physicsClientId=self.client)
+        return np.array([torques[place] for place in places])

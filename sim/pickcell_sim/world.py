@@ -121,14 +121,22 @@ class SimWorld:
         """Advance physics by ``n`` nominal steps. Controllers and observers run in each substep."""
         for _ in range(n):
             for _ in range(self.clock.substeps):
-                for control in self.before_step:
-                    control()
-                p.stepSimulation(physicsClientId=self.client)
-                for observe in self.after_step:
-                    observe()
+                self._substep()
             self.steps += 1
             if self._sleeping and self.steps % SLEEP_CHECK_EVERY == 0:
                 self._put_settled_items_to_sleep()
+
+    def _substep(self) -> None:
+        self.robot.begin_phase()
+        try:
+            for control in self.before_step:
+                control()
+            p.stepSimulation(physicsClientId=self.client)
+            self.robot.begin_phase()
+            for observe in self.after_step:
+                observe()
+        finally:
+            self.robot.end_step()
 
     def set_substeps(self, n: int) -> None:
         """Divide each nominal step into ``n`` physics steps from the next nominal step on. Raises ValueError for n < 1."""

@@ -29,11 +29,12 @@ class WristSensor:
         self._rng = rng
         self._bias = np.concatenate([rng.normal(0.0, FORCE_BIAS_N, 3), rng.normal(0.0, TORQUE_BIAS_NM, 3)])
         self._value: NDArray[np.float64] | None = None
+        robot.watch(self._link)
         p.enableJointForceTorqueSensor(robot.body, self._link, True, physicsClientId=robot.client)
 
     def observe(self) -> None:
         """Take in the joint's reaction of the last step."""
-        reaction = p.getJointState(self._robot.body, self._link, physicsClientId=self._robot.client)[2]
+        reaction = self._robot.states[self._link][2]
         # PyBullet gives the force of the arm on the hand, in tool0; the sensor is asked for the load that the hand carries.
         load = -np.asarray(reaction)
         share = 1.0 - float(np.exp(-self._clock.step_s / FILTER_S))
