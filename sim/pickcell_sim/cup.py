@@ -16,11 +16,13 @@ from pickcell_sim.held_part import HeldPart
 from pickcell_sim.lip import RIM_RAYS, ROBOT_GROUP, Surface, Waves, measure_seal, surface_of
 from pickcell_sim.suction import (
     AMBIENT_PA,
+    SLIDING,
     Cup,
     Pump,
     Seal,
     hold_use,
     lip_opening,
+    slid_by,
     sliding_spring,
     vacuum_at_leak,
 )
@@ -40,6 +42,8 @@ RELEASE_PA = 2_000.0
 OPEN_LINE_PA = 1_500.0
 """Vacuum that the open line itself keeps up while the pump runs."""
 PRESSURE_NOISE_PA = 150.0
+SLIP_LOSS_CONFORMITIES = 2.0
+"""A lip that has slid by this many times its conformity in one go, without pause, has rolled over (assumed)."""
 LEAK_SHARE = 0.9
 """A steady vacuum below this share of the source's own is a leak."""
 LINE_LEAK_M = 5e-6
@@ -71,9 +75,15 @@ class _Hold:
     wrench: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     """(6,) what the item pulls with, in the lip's axes."""
     use: tuple[float, float] = (0.0, 0.0)
+    slid_m: float = 0.0
+    """How far the lip has slid: in all, since the seal was measured, and since it last stuck."""
     unmeasured_m: float = 0.0
-    """How far the lip has slid since the seal was measured."""
+    in_one_go_m: float = 0.0
     peak_pa: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.formed = self.seal
+        """The seal as it was before the lip slid."""
 
     @property
     def body(self) -> int:
@@ -138,7 +148,7 @@ class SuctionCup:
 
     @property
     def slide_m(self) -> float:
-        return float(p.getJointState(self._robot.body, self._slide, physicsClientId=self._world.client)[0])
+        return float(self._robot.states[self._slide][0])
 
     @property
     def pressure_pa(self) -> float:
@@ -179,6 +189,11 @@ class SuctionCup:
         return self._hold.use if self._hold else (0.0, 0.0)
 
     @property
+    def slid_m(self) -> float:
+        """How far the lip has slid over what it holds, in all. Ground truth."""
+        return self._hold.slid_m if self._hold else 0.0
+
+    @property
     def peak_vacuum_pa(self) -> float:
         """Deepest vacuum of the present hold, else of the last one: what the film under the lip had to bear."""
         return self._hold.peak_pa if self._hold else self._last_peak_pa
@@ -215,7 +230,7 @@ class SuctionCup:
 
     def _drive_slide(self) -> None:
         target = self._stroke if self.on or self._hold is not None else 0.0  # a valve lets it retract after the release
-        speed = float(np.clip((target - self.slide_m) / SLIDE_TIME_S, -SLIDE_SPEED_MPS, SLIDE_SPEED_MPS))
+        speed = max(-SLIDE_SPEED_MPS, min(SLIDE_SPEED_MPS, (target - self.slide_m) / SLIDE_TIME_S))
         p.setJointMotorControl2(
             self._robot.body,
             self._slide,
@@ -296,14 +311,14 @@ class SuctionCup:
         self._world.hold_awake(hold.body)
         X_world_lip, X_lip_anchor, velocity, mobility = self._relative_motion(hold)
         displacement = np.concatenate([X_lip_anchor[:3, 3], Rotation.from_matrix(X_lip_anchor[:3, :3]).as_rotvec()])
+        grip_n = self.vacuum_pa * self.cup.area_m2
+        if hold.use[1] > 1.0:
+            displacement = self._slide_on(hold, X_lip_anchor, displacement, grip_n)
         others = hold.others.velocity_change(velocity) if hold.others else np.zeros(6)
         step_s = self._world.step_s
-        grip_n = self.vacuum_pa * self.cup.area_m2
-        force, slid, slip_use = sliding_spring(self.cup, displacement, velocity + others, mobility, step_s, grip_n)
+        force, slip_use = sliding_spring(self.cup, displacement, velocity + others, mobility, step_s, grip_n)
         hold.others = _OtherForces(velocity, step_s * mobility @ force)
         self._apply(hold.part, force, X_world_lip[:3, :3], (X_world_lip @ X_lip_anchor)[:3, 3])
-        if slid.any():
-            self._slide_on(hold, X_lip_anchor, slid)
         hold.wrench = -force
         hold.use = (hold_use(hold.wrench, self.vacuum_pa, self.cup)[0], slip_use)
 
@@ -332,12 +347,20 @@ class SuctionCup:
         """The light slide yields as well as the item, unless it rests against its outer stop."""
         return 0.0 if self.slide_m > self._stroke - 3e-4 else 1.0 / self._slide_mass
 
-    def _slide_on(self, hold: _Hold, X_lip_anchor: Pose, slid: NDArray[np.float64]) -> None:
-        """The item has slid (3,) (m, m, rad about z) under the lip: the lip holds it somewhere else from now on."""
+    def _slide_on(
+        self, hold: _Hold, X_lip_anchor: Pose, displacement: NDArray[np.float64], grip_n: float
+    ) -> NDArray[np.float64]:
+        """Let the lip hold the item where it has slid to. Returns the displacement (6,) that is left in the spring."""
+        slid = slid_by(self.cup, displacement, grip_n - hold.wrench[2])
         back = make_pose((-slid[0], -slid[1], 0.0), (0.0, 0.0, -slid[2]))
-        X_lip_new = back @ X_lip_anchor
-        hold.X_part_anchor = hold.X_part_anchor @ inverse(X_lip_anchor) @ X_lip_new
-        hold.unmeasured_m += float(np.hypot(np.hypot(slid[0], slid[1]), self.cup.radius_m * slid[2]))
+        hold.X_part_anchor = hold.X_part_anchor @ inverse(X_lip_anchor) @ back @ X_lip_anchor
+        distance = float(np.hypot(np.hypot(slid[0], slid[1]), self.cup.radius_m * slid[2]))
+        hold.slid_m += distance
+        hold.unmeasured_m += distance
+        hold.in_one_go_m += distance
+        left = displacement.copy()
+        left[SLIDING] -= slid
+        return left
 
     def _apply(self, part: HeldPart, force: NDArray[np.float64], R: NDArray[np.float64], point: NDArray[np.float64]) -> None:
         """``force`` (6,) in the lip's axes on the held part at ``point``, and the opposite on the cup."""
@@ -354,8 +377,11 @@ class SuctionCup:
         if self.vacuum_pa < RELEASE_PA and (hold.established or not self.on):
             self._let_go("leak" if self.on else "released")
             return
-        hold.violated_s = hold.violated_s + self._world.step_s if max(hold.use) > 1.0 else 0.0
-        if hold.violated_s >= BREAK_S:
+        peels, slips = hold.use[0] > 1.0, hold.use[1] > 1.0
+        hold.violated_s = hold.violated_s + self._world.step_s if peels or slips else 0.0
+        hold.in_one_go_m = hold.in_one_go_m if slips else 0.0
+        lost = peels or not self.on or hold.in_one_go_m > SLIP_LOSS_CONFORMITIES * self.cup.conformity_m
+        if hold.violated_s >= BREAK_S and lost:
             self._let_go(self._cause(hold))
         elif hold.unmeasured_m > MEASURE_EVERY_M:
             X_world_anchor = hold.part.state()[0] @ hold.X_part_anchor
@@ -367,7 +393,7 @@ class SuctionCup:
         """Why an overloaded hold ends. It is the leak's doing where the vacuum of a tight seal would have borne the load."""
         if not self.on:
             return "released"
-        leaks = self._steady_pa(hold.seal, hold.porosity_m3ps_pa) < LEAK_SHARE * self.pump.vacuum_pa
+        leaks = self._steady_pa(hold.formed, hold.porosity_m3ps_pa) < LEAK_SHARE * self.pump.vacuum_pa
         grip_n, tight_n = (vacuum * self.cup.area_m2 for vacuum in (self.vacuum_pa, self.pump.vacuum_pa))
         tight_peel = hold.use[0] * grip_n / tight_n
         tight_slip = hold.use[1] * (grip_n - hold.wrench[2]) / max(tight_n - hold.wrench[2], 1e-9)

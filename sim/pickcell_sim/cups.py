@@ -28,14 +28,15 @@ HENCKY_CENTRE = 1.7244 / 4.0
 
 
 def cup_of_radius(radius_m: float) -> Cup:
-    """A bellows cup of any size, similar in shape to the others.
+    """A bellows cup of any size.
 
-    Similar bodies of one rubber are stiff in proportion to their size along an axis, and to its cube about one.
-    Raises ValueError for a radius that is not positive.
+    Smaller than the reference, it is similar in shape and rubber, and so stiff in proportion to its size along an axis and
+    to its cube about one. Larger ones have softer folds, so that they tilt and give way as easily (assumed; with them a
+    cup of 40 mm swings as the prototype did). Raises ValueError for a radius that is not positive.
     """
     if not radius_m > 0.0:
         raise ValueError(f"a cup needs a radius > 0, got {radius_m} m")
-    size, reference = radius_m / REFERENCE_RADIUS_M, Cup()
+    size, reference = min(radius_m / REFERENCE_RADIUS_M, 1.0), Cup()
     return Cup(
         radius_m=radius_m,
         lateral_n_per_m=size * reference.lateral_n_per_m,

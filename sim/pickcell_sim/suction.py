@@ -133,10 +133,10 @@ def ring_seal(
 def wave_factor(length_m: Array, radius_m: float) -> Array:
     """How many times harder waves of a length are to follow for a lip than a bend of its whole ring, at the same height.
 
-    A lip that closes a height c over the two waves round its rim that a cylinder makes (length pi r) follows slopes up to
-    2 c / r; a shorter wave of the same height is steeper in proportion. Assumed for elastomer lips, never under 1.
+    A lip that closes a height c over the two waves round its rim that a cylinder makes (length pi r) bends to a curvature
+    of up to 4 c / r^2; a shorter wave of the same height is more curved, with the square. Assumed; never under 1.
     """
-    return np.maximum(np.pi * radius_m / length_m, 1.0)
+    return np.maximum(np.pi * radius_m / length_m, 1.0) ** 2
 
 
 def lip_opening(wrench: Array, vacuum_pa: float, cup: Cup, points: int) -> Array:
@@ -183,33 +183,48 @@ def _implicit_system(cup: Cup, x: Array, v: Array, W: Array, h: float) -> tuple[
     return np.eye(6) + (h**2 * K + h * D)[:, None] * W, -K * x - (h * K + D) * v
 
 
+SLIDING = np.array([0, 1, 5])
+"""Components of a wrench or a displacement that friction bears: along x and y, about z."""
+UPRIGHT = np.array([2, 3, 4])
+
+
 def sliding_spring(
     cup: Cup, displacement: Array, velocity: Array, mobility: Array, step_s: float, grip_n: float
-) -> tuple[Array, Array, float]:
-    """Like :func:`implicit_spring`, but the lip slides (Coulomb) where the tangential load would exceed its friction.
+) -> tuple[Array, float]:
+    """Like :func:`implicit_spring`, with the tangential load bounded by the lip's friction. ``grip_n``: dP A.
 
-    ``grip_n``: dP A. Returns the force (6,), how far the item slides under the lip in this step (3,) along x, y (m) and
-    about z (rad), and the share of the slip limit that a lip which does not slide would take up (over 1: it slides).
-    Sideways force and torsion are brought back to the limit surface of :func:`hold_use` in their own direction; the
-    other components are solved anew beside them.
+    Returns the force (6,), and the share of the slip limit that a lip which does not slide would take up (over 1: it
+    slides). Sideways force and torsion are brought back to the limit surface of :func:`hold_use` in their own direction;
+    the other components are solved anew beside them.
     """
     left, right = _implicit_system(cup, displacement, velocity, mobility, step_s)
     force = np.linalg.solve(left, right)
-    sliding, upright = np.array([0, 1, 5]), np.array([2, 3, 4])
-    arms = np.array([1.0, 1.0, 1.0 / cup.radius_m])
-    load = float(np.linalg.norm(force[sliding] * arms))
+    load = _tangential(cup, force)
     demand = load / max(cup.friction * (grip_n + force[2]), 1e-9)
     if demand <= 1.0:
-        return force, np.zeros(3), demand
-    direction = force[sliding] / load
+        return force, demand
+    direction = force[SLIDING] / load
     for _ in range(3):  # the normal force depends on the tangential one only weakly
-        force[sliding] = direction * cup.friction * max(grip_n + force[2], 0.0)
-        rest = right[upright] - left[np.ix_(upright, sliding)] @ force[sliding]
-        force[upright] = np.linalg.solve(left[np.ix_(upright, upright)], rest)
-    after = velocity + step_s * mobility @ force
-    K = cup.stiffness[sliding]
-    stretched = -(force[sliding] / K + cup.damping_s * after[sliding])
-    return force, displacement[sliding] + step_s * after[sliding] - stretched, demand
+        force[SLIDING] = direction * cup.friction * max(grip_n + force[2], 0.0)
+        rest = right[UPRIGHT] - left[np.ix_(UPRIGHT, SLIDING)] @ force[SLIDING]
+        force[UPRIGHT] = np.linalg.solve(left[np.ix_(UPRIGHT, UPRIGHT)], rest)
+    return force, demand
+
+
+def _tangential(cup: Cup, force: Array) -> float:
+    """Sideways force and torsion as one force at the lip, newtons."""
+    return float(np.linalg.norm(force[SLIDING] * [1.0, 1.0, 1.0 / cup.radius_m]))
+
+
+def slid_by(cup: Cup, displacement: Array, normal_n: float) -> Array:
+    """(3,) how far a lip under ``displacement`` (6,) has slid: along x, y (m), about z (rad); zero within its friction.
+
+    The spring cannot stay stretched further than friction bears under ``normal_n`` = dP A - F_z; the rest is sliding.
+    """
+    stretch = _tangential(cup, cup.stiffness * displacement)
+    bearable = cup.friction * max(normal_n, 0.0)
+    share = 0.0 if stretch <= bearable else 1.0 - bearable / stretch
+    return np.asarray(share * displacement[SLIDING])
 
 
 def hold_use(wrench: Array, vacuum_pa: float, cup: Cup) -> tuple[float, float]:

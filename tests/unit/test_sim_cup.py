@@ -7,39 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pybullet as p
 import pytest
-from sim_rig import add_block, driven, height
+from cup_rig import OVERTRAVEL_M, lip_extended, pedestal, remove, seal_on_block
+from sim_rig import driven, height
 
 from pickcell_sim.driver import SimDriver
-
-OVERTRAVEL_M = 0.005
-
-
-def lip_extended(driver: SimDriver) -> np.ndarray:
-    """Where the lip comes to stand with the slide out, minus the overtravel: the height of a surface to be pressed on."""
-    lip = driver.world.X_world_link("tcp_suction")[:3, 3]
-    return lip - [0, 0, driver.cell.hand.cup_stroke_m - OVERTRAVEL_M]
-
-
-def pedestal(driver: SimDriver, top: float) -> int:
-    x, y, _ = lip_extended(driver)
-    shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=[0.04, 0.04, top / 2], physicsClientId=driver.world.client)
-    return int(p.createMultiBody(0, shape, -1, [x, y, top / 2], physicsClientId=driver.world.client))
-
-
-def seal_on_block(
-    driver: SimDriver, size: tuple[float, float, float], mass: float, offset: float = 0.0, cylinder: bool = False
-) -> tuple[int, int]:
-    """Press the cup on a block on a pedestal for half a second; (block, pedestal)."""
-    x, y, z = lip_extended(driver)
-    stand = pedestal(driver, z - size[2])
-    block = add_block(driver.world, size, mass, (x + offset, y, z - size[2] / 2), cylinder=cylinder)
-    driver.set_vacuum(True)
-    driver.advance(0.6)
-    return block, stand
-
-
-def remove(driver: SimDriver, body: int) -> None:
-    p.removeBody(body, physicsClientId=driver.world.client)
 
 
 def ramp(driver: SimDriver, block: int, force: Callable[[float], np.ndarray], rate: float, until: float) -> float:
