@@ -12,6 +12,7 @@ import numpy as np
 
 from pickcell.catalogue import Catalogue, load_catalogue
 from pickcell.cell import CellConfig
+from pickcell.outcome import Code
 from pickcell.task.pick import TaskConfig
 from pickcell.task.request import ANY_ITEM
 from pickcell_sim.bench.charging import Clock, StageTimes, charge_of
@@ -35,6 +36,13 @@ REDRAWS = 5
 """Draws of a tote that do not fit are drawn anew, up to so many times."""
 PICKS_PER_SEED = 100
 """Perturbation seeds set aside for each tote: more than it has picks."""
+NOTHING_TO_TAKE = frozenset(
+    code.value
+    for code in (
+        Code.NO_GRASP_FOUND, Code.UNREACHABLE, Code.APPROACH_BLOCKED, Code.NO_PATH, Code.ITEM_NOT_FOUND, Code.SCENE_EMPTY,
+    )
+)  # fmt: skip
+"""How a pick ends in which no grasp could be attempted."""
 FAILURES_IN_A_ROW = 2
 """End a round of the protocol ``clear``."""
 
@@ -151,7 +159,7 @@ class _Run:
         while not self.trial.cleared:
             pick = self._pick(ANY_ITEM)
             if pick.grasps == 0:
-                return "no_grasp_found"
+                return "no_grasp_found" if pick.code in NOTHING_TO_TAKE else pick.code
             in_a_row = 0 if pick.success else in_a_row + 1
             if in_a_row == FAILURES_IN_A_ROW:
                 return "two_failures"
@@ -192,9 +200,9 @@ class _Run:
             result=score.result.value,
             delivered=score.delivered,
             dropped=score.dropped,
-            uncontrolled_drops=len(score.drops),
+            uncontrolled_drops=len(score.uncontrolled_drops),
             missed=score.missed,
-            double=score.result.value == "double",
+            double=score.double,
             wrong_item=score.wrong_item,
             displaced=len(score.displaced),
             damage=self._damage(scored),
@@ -210,8 +218,7 @@ class _Run:
         return self.catalogue[sku].kind if sku in self.catalogue else ""
 
     def _damage(self, scored: ScoredPick) -> tuple[DamageRecord, ...]:
-        events = getattr(scored.score, "damage", ())
         return tuple(
-            DamageRecord(e.time_s, e.item_id, e.sku, self._kind(e.sku), e.kind, e.value, e.limit, e.unit, e.cause)
-            for e in events
+            DamageRecord(e.time_s, e.item_id, e.sku, self._kind(e.sku), e.kind, e.value, e.limit, e.unit, e.cause, e.by)
+            for e in scored.score.damage
         )

@@ -29,6 +29,8 @@ class DamageRecord:
     unit: str
     cause: str
     """``target`` or ``neighbour``: what the damaged item was to the pick."""
+    by: str = ""
+    """What did it: a link of the robot, a tote, another item, ..."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class EpisodeRecord:
     presented: dict[str, str]
     """SKU -> kind of all items in the tote at the start."""
     ended: str
-    """``asked``, ``cleared``, ``no_grasp_found``, ``two_failures``, ``enough`` or ``error``."""
+    """``asked``, ``cleared``, ``no_grasp_found``, ``two_failures``, another code of the last pick, or ``error``."""
     picks: tuple[PickRecord, ...] = ()
     redraws: int = 0
     """Draws that did not fit into the tote before this one did."""

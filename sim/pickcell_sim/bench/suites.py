@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pickcell.catalogue import Catalogue, config_directory, load_catalogue
 from pickcell.cell import CellConfig, load_cell
 from pickcell_sim.items.spec import KINDS
-from pickcell_sim.items.totes import ToteContents, load_split, random_tote
+from pickcell_sim.items.totes import MIXES, ToteContents, load_split, random_tote
 from pickcell_sim.perturbations import Kind
 
 NO_PERTURBATION = "none"
@@ -82,17 +82,28 @@ class Suite(BaseModel):
     split: str = "test"
     draw: DrawRule = DrawRule.MIX
     mix: Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    """Weight of each kind in the draw."""
+    """Weight of each kind in the draw, or the name of one of :data:`pickcell_sim.items.totes.MIXES`."""
     asked: tuple[str, ...] = ()
     """Kinds that are asked for; empty: all."""
     max_size_m: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Items whose longest side is longer are not drawn."""
+    fullness: Annotated[float, Field(gt=0, le=1)] = 0.38
+    """The items' bounding boxes may fill this share of the tote: dumped items leave more than half of it empty."""
     perturbation: str = NO_PERTURBATION
     """``none``, ``any`` (one of all kinds, drawn per pick) or one kind of config/perturbations.yaml."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 4
     """Grasps that the cell may try per pick."""
     n: Annotated[int, Field(ge=1)] = 100
     """Items asked for (or presented, protocol ``clear``) when the command says nothing else."""
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _named_mix(cls, mix: Any) -> Any:
+        if isinstance(mix, str):
+            if mix not in MIXES:
+                raise ValueError(f"no mix '{mix}'; there are {list(MIXES)}, or weights by kind")
+            return dict(MIXES[mix])
+        return mix
 
     @model_validator(mode="after")
     def _consistent(self) -> Suite:
@@ -191,13 +202,14 @@ def draw_tote(suite: Suite, seed: int, catalogue: Catalogue | None = None, redra
     rng = np.random.default_rng([seed, 311, redraw])
     count = int(rng.integers(suite.items[0], suite.items[1] + 1))
     pools = _pools(suite, catalogue)
-    drawn: dict[str, str] = {}
-    names: set[str] = set()
+    hat = _Hat(suite, catalogue, rng)
     if suite.asked:  # first of all, enough of what is asked for
-        _draw_into(drawn, names, {kind: pools[kind] for kind in suite.asked}, suite, catalogue, min(suite.picks, count), rng)
-    _draw_into(drawn, names, pools, suite, catalogue, count, rng)
+        hat.draw({kind: pools[kind] for kind in suite.asked}, min(suite.picks, count))
+    hat.draw(pools, count)
+    drawn = hat.drawn
     if len(drawn) < count:
-        raise SuiteError(f"suite {suite.name}: {count} different items are wanted, split '{suite.split}' has {len(drawn)}")
+        said = f"split '{suite.split}' has {len(drawn)} that fit into the tote together"
+        raise SuiteError(f"suite {suite.name}: {count} different items are wanted, {said}")
     skus = [str(sku) for sku in rng.permutation(sorted(drawn))]
     asked = [sku for sku in skus if not suite.asked or drawn[sku] in suite.asked]
     if suite.protocol is Protocol.CLEAR:
@@ -228,27 +240,39 @@ def _pools(suite: Suite, catalogue: Catalogue) -> dict[str, list[str]]:
     return pools
 
 
-def _draw_into(
-    drawn: dict[str, str],
-    names: set[str],
-    pools: dict[str, list[str]],
-    suite: Suite,
-    catalogue: Catalogue,
-    count: int,
-    rng: np.random.Generator,
-) -> None:
-    """Draw from the pools until ``drawn`` (SKU -> kind) holds ``count`` items, or nothing is left to draw."""
-    pools = {kind: [s for s in pool if s not in drawn] for kind, pool in pools.items()}
-    while len(drawn) < count:
-        kinds = [kind for kind in KINDS if pools.get(kind)]
-        if not kinds:
-            return
-        weights = np.array([suite.mix[kind] for kind in kinds])
-        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-        sku = pools[kind].pop(int(rng.integers(len(pools[kind]))))
-        if catalogue[sku].name not in names:
-            names.add(catalogue[sku].name)
-            drawn[sku] = kind
+class _Hat:
+    """Draws items one by one, different ones, until the tote has as many as wanted."""
+
+    def __init__(self, suite: Suite, catalogue: Catalogue, rng: np.random.Generator) -> None:
+        self.suite = suite
+        self.catalogue = catalogue
+        self.rng = rng
+        self.drawn: dict[str, str] = {}
+        """SKU -> kind."""
+        self.room_m3 = suite.fullness * float(np.prod(suite.load_cell().totes["source"].inner))
+        if suite.protocol is Protocol.CLEAR:  # a workspace without walls is not filled to its rim
+            self.room_m3 = float("inf")
+        self._names: set[str] = set()
+
+    def draw(self, pools: dict[str, list[str]], count: int) -> None:
+        """Draw from the pools (kind -> SKUs) until ``count`` items are drawn, or nothing is left that fits."""
+        pools = {kind: [s for s in pool if s not in self.drawn] for kind, pool in pools.items()}
+        while len(self.drawn) < count:
+            kinds = [kind for kind in KINDS if pools.get(kind)]
+            if not kinds:
+                return
+            weights = np.array([self.suite.mix[kind] for kind in kinds])
+            kind = kinds[int(self.rng.choice(len(kinds), p=weights / weights.sum()))]
+            self._take(pools[kind].pop(int(self.rng.integers(len(pools[kind])))), kind)
+
+    def _take(self, sku: str, kind: str) -> None:
+        """Add an item unless its twin is in the tote, or there is no room for it."""
+        product = self.catalogue[sku]
+        volume_m3 = float(np.prod(product.dimensions_m))
+        if product.name not in self._names and volume_m3 <= self.room_m3:
+            self._names.add(product.name)
+            self.room_m3 -= volume_m3
+            self.drawn[sku] = kind
 
 
 def episode_seeds(suite: Suite, n: int, seed: int) -> list[tuple[int, int]]:

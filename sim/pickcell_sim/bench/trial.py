@@ -18,7 +18,7 @@ from pickcell.outcome import CODES, Code, Recovery
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
-from pickcell.task.request import ANY_ITEM, PickRequest
+from pickcell.task.request import PickRequest
 from pickcell.values import Tool
 from pickcell_sim import fill
 from pickcell_sim.bench.suites import Fill, Perception, Strategy
@@ -28,7 +28,7 @@ from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.totes import ToteContents
 from pickcell_sim.oracle import OraclePerception
 from pickcell_sim.perturbations import Perturbations, PerturbationScript, watch_task
-from pickcell_sim.scorer import PickScore, Scorer, Snapshot, Where
+from pickcell_sim.scorer import PickScore, Scorer, Where
 
 PERSON_S = 10.0
 """Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""
@@ -97,7 +97,7 @@ class Trial:
         self.ledger = Ledger(ledger_path)
         try:
             _fill(self.driver, contents, setup.fill)
-            self.scorer = Scorer(self.driver.world)
+            self.scorer = Scorer(self.driver.world, self.driver)
             selector = GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS[setup.strategy]))
             perception = OraclePerception(self.driver, cell, catalogue) if oracle else None
             self.ports = InProcessCell(
@@ -139,23 +139,12 @@ class Trial:
             self.driver.advance(PERSON_S)
             self.driver.clear_protective_stop()
         took_s = self.driver.now_s - cell_s
-        wanted = asked if asked != ANY_ITEM else self._taken(before) or report.sku
-        score = self.scorer.score(before, wanted)
+        score = self.scorer.score(before, asked)
         if report.code is Code.PLACE_BLOCKED:
             self._new_destination()
         kinds = ", ".join(p.kind.value for p in script.perturbations)
         took_wall_s = time.perf_counter() - wall_s
         return ScoredPick(self.contents.seed, report, score, took_s, took_wall_s, needs_person, kinds, perturbations.struck)
-
-    def _taken(self, before: Snapshot) -> str:
-        """One of the SKUs that have come into the destination, "" when none has."""
-        after = self.scorer.snapshot()
-        came = [
-            item.sku
-            for item in after.items.values()
-            if item.where is Where.DESTINATION and before.items[item.item_id].where is not Where.DESTINATION
-        ]
-        return min(came, default="")
 
     def _new_destination(self) -> None:
         """The person who was called because the destination is full has changed it for an empty one."""
