@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from pickcell_sim.damage import DamageLimitsError, load_damage_limits
+from pickcell_sim.damage.__main__ import main
 from pickcell_sim.damage.events import EventRecord
 from pickcell_sim.damage.limits import DEFAULT_PATH
 from pickcell_sim.damage.mechanics import buckling_n, fall_height_m, impact_speed_mps
-from pickcell_sim.items.spec import KINDS, all_specs
+from pickcell_sim.damage.table import limits_table
+from pickcell_sim.items.spec import KINDS, REPOSITORY, all_specs
 
 LIMITS = load_damage_limits()
 
@@ -132,3 +134,15 @@ def test_what_follows_within_the_refractory_time_is_one_event_with_the_largest_v
     assert (first.time_s, first.value, first.unit) == (1.0, 4.0, "m/s"), "1.6 is within half a second of 1.2"
     assert (second.time_s, second.value) == (2.2, 2.2)
     assert other.kind == "crush" and other.severity == pytest.approx(1.25)
+
+
+def test_the_documentation_shows_the_limits_as_they_are() -> None:
+    text = (REPOSITORY / "docs" / "damage.md").read_text()
+    shown = text.split("<!-- limits -->\n")[1].split("\n<!-- /limits -->")[0]
+    assert shown == limits_table(LIMITS), "python -m pickcell_sim.damage prints the table anew"
+    assert "docs/damage.md" in DEFAULT_PATH.read_text()
+
+
+def test_the_command_prints_the_table_or_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([]) == 0 and "| hardcover | 0.25 m * | 2.2 m/s |" in capsys.readouterr().out
+    assert main([str(tmp_path / "none.yaml")]) == 2 and "none.yaml" in capsys.readouterr().err

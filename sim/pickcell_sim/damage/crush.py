@@ -68,6 +68,8 @@ class CrushWatch:
     def held(self) -> tuple[int, ...]:
         """Items that the hand holds: on the cup, or pressed by both fingers."""
         cup = self._driver.cup.held_body if self._driver is not None else None
+        if cup is None and not self._presses:
+            return ()
         item = self._world.item_of_body(cup) if cup is not None else None
         return self.pinched if item is None else tuple(sorted({item.item_id, *self.pinched}))
 
