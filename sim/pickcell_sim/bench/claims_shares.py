@@ -1,0 +1,162 @@
+"""Shares of trials and what follows from them: damage at other limits, and the suction : pinch ratio by mix and access.
+
+All is counted from recorded trials; nothing is simulated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pickcell_sim.bench.claims_series import CALM, Series
+from pickcell_sim.bench.claims_trial import RECORD_SHARE, TrialRecord
+from pickcell_sim.bench.statistics import Interval, wilson
+
+SCALES = ("impact", "opening", "crush", "film")
+"""Limits that can be scaled, in the words of the damage limits."""
+_SCALE_OF = {"impact": "impact", "opened": "opening", "crush": "crush", "blister": "film"}
+"""Which one a kind of damage event is judged by."""
+FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
+BOOK_SHARES = tuple(round(0.1 * k, 1) for k in range(11))
+ACCESS = tuple(round(0.1 * k, 1) for k in range(11))
+BOOK_SHARE, FREE_ACCESS = 0.5, 1.0
+"""Of the headline ratio: as many books as boxes, the jaw reaches all of them."""
+BOOKS, BOXES = ("hardcover", "paperback"), ("box",)
+
+
+def damaged(record: TrialRecord, scales: Mapping[str, float] | None = None) -> bool:
+    """Whether a trial damaged its item, with limits scaled by these factors (1 where none is given).
+
+    ``impact`` scales fall heights, so that the limit of the speed follows with its root. Raises ValueError for names that
+    are no limits, and for factors below what was recorded (RECORD_SHARE; its square for fall heights).
+    """
+    return any(peak.severity > _severity_limit(kind, scales or {}) for kind, peak in record.peaks.items())
+
+
+def _severity_limit(kind: str, scales: Mapping[str, float]) -> float:
+    unknown = [name for name in scales if name not in SCALES]
+    if unknown:
+        raise ValueError(f"no limits named {unknown}; there are {list(SCALES)}")
+    factor = scales.get(_SCALE_OF.get(kind, ""), 1.0)
+    limit = float(np.sqrt(factor)) if kind == "impact" else float(factor)
+    if limit < RECORD_SHARE - 1e-9:
+        raise ValueError(f"{kind} was recorded from {RECORD_SHARE:g} of its limit on only, asked for {limit:g}")
+    return limit
+
+
+def share(hits: Iterable[bool]) -> Interval:
+    """(share, low, high) by Wilson."""
+    counted = list(hits)
+    return wilson(sum(counted), len(counted))
+
+
+def weighted(parts: Sequence[tuple[float, Interval]]) -> Interval:
+    """Sum of weight times share over independent shares. The interval recovers variances from those of the shares (MOVER:
+    Zou and Donner 2008), so that it stays sensible near 0 and 1."""
+    value = sum(w * part[0] for w, part in parts)
+    low = value - np.sqrt(sum((w * (part[0] - part[1])) ** 2 for w, part in parts))
+    high = value + np.sqrt(sum((w * (part[2] - part[0])) ** 2 for w, part in parts))
+    return float(value), float(max(low, 0.0)), float(high)
+
+
+def ratio(suction: Interval, pinch: Interval) -> Interval:
+    """Suction over pinch with the widest interval that the two leave: infinite above where pinch may be 0.
+
+    Where neither does damage there is no ratio: NaN.
+    """
+    if suction[0] == 0 and pinch[0] == 0:
+        return float("nan"), 0.0, float("inf")
+
+    def over(a: float, b: float) -> float:
+        return a / b if b > 0 else float("inf")
+
+    return over(suction[0], pinch[0]), over(suction[1], pinch[2]), over(suction[2], pinch[1])
+
+
+@dataclass(frozen=True)
+class ToolDamage:
+    """Share of damaged items with each tool, by kind group."""
+
+    suction: dict[str, Interval]
+    pinch: dict[str, Interval]
+
+
+def tool_damage(
+    trials: Mapping[Series, Sequence[TrialRecord]], scales: Mapping[str, float] | None = None, acceleration: float = CALM
+) -> ToolDamage:
+    """Books and boxes with each tool where it can work: suction on lying books, pinch on standing ones, both on the same
+    dumped boxes. Raises ValueError when a series that is needed was not run."""
+    out: dict[str, dict[str, Interval]] = {"suction": {}, "pinch": {}}
+    for group, kinds in (("book", BOOKS), ("box", BOXES)):
+        for tool, results in out.items():
+            posture = "dumped" if group == "box" else "lying" if tool == "suction" else "standing"
+            chosen = [
+                trials[s]
+                for s in trials
+                if s.claim == "books_boxes" and s.kind in kinds and s.tool.value == tool and s.posture == posture
+                and s.acceleration == acceleration
+            ]  # fmt: skip
+            if len(chosen) != len(kinds):
+                raise ValueError(f"the ratio needs series of {group}s by {tool} at {acceleration:g} m/s^2")
+            shares = [share(damaged(r, scales) for r in records) for records in chosen]
+            results[group] = weighted([(1.0 / len(shares), s) for s in shares])
+    return ToolDamage(out["suction"], out["pinch"])
+
+
+def damage_ratio(
+    found: ToolDamage, book_share: float = BOOK_SHARE, access: float = FREE_ACCESS, fall_back: bool = True
+) -> Interval:
+    """Suction : pinch damage at equal trials of a mix of books and boxes.
+
+    ``access``: share of items that the jaw can reach. The others are taken by suction (``fall_back``), with its damage, or
+    are left in the tote, undamaged and undelivered. Raises ValueError for shares outside 0..1.
+    """
+    return ratio(*mixed_damage(found, book_share, access, fall_back))
+
+
+def mixed_damage(
+    found: ToolDamage, book_share: float = BOOK_SHARE, access: float = FREE_ACCESS, fall_back: bool = True
+) -> tuple[Interval, Interval]:
+    """Damaged shares of suction's and of pinch's trials, as :func:`damage_ratio` compares them."""
+    if not (0.0 <= book_share <= 1.0 and 0.0 <= access <= 1.0):
+        raise ValueError(f"shares lie in 0..1, got {book_share} of books and {access} of access")
+    weights = {"book": book_share, "box": 1.0 - book_share}
+    suction = [(weights[g], found.suction[g]) for g in weights]
+    pinch = [(access * weights[g], found.pinch[g]) for g in weights]
+    if fall_back:
+        pinch += [((1.0 - access) * w, s) for w, s in suction]
+    return weighted(suction), weighted(pinch)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The ratio when one thing is varied, all else as in the headline."""
+
+    what: str
+    """``impact``, ``opening``, ``crush``, ``film``, ``book_share``, ``access_fall_back`` or ``access_leave``."""
+    at: float
+    """Factor on the limit, or share."""
+    suction: Interval
+    pinch: Interval
+    """Damaged share of each tool's trials."""
+    ratio: Interval
+
+
+def sensitivities(trials: Mapping[Series, Sequence[TrialRecord]], acceleration: float = CALM) -> list[Sensitivity]:
+    """The whole sweep: limits times FACTORS one at a time, BOOK_SHARES, ACCESS with and without falling back."""
+    rows: list[Sensitivity] = []
+    for name in SCALES:
+        for factor in FACTORS:
+            rows.append(_row(name, factor, tool_damage(trials, {name: factor}, acceleration)))
+    found = tool_damage(trials, None, acceleration)
+    rows += [_row("book_share", at, found, book_share=at) for at in BOOK_SHARES]
+    rows += [_row("access_fall_back", at, found, access=at) for at in ACCESS]
+    rows += [_row("access_leave", at, found, access=at, fall_back=False) for at in ACCESS]
+    return rows
+
+
+def _row(what: str, at: float, found: ToolDamage, **varied: float | bool) -> Sensitivity:
+    suction, pinch = mixed_damage(found, **varied)  # type: ignore[arg-type]
+    return Sensitivity(what, at, suction, pinch, ratio(suction, pinch))
