@@ -146,6 +146,21 @@ def _boxes(shape: SheetShape, i: int, j: int, low: Array, high: Array) -> tuple[
     return tuple(boxes)
 
 
+def sheet_outline_boxes(spec: ItemSpec) -> tuple[Box, ...]:
+    """The outer shape of the flat pack in five boxes: the same as all of its plates', for a rigid stand-in."""
+    shape = sheet_shape(spec)
+    half, cut = 0.5 * np.asarray(spec.size_m[:2]), 0.5 * shape.rim
+    thin = spec.size_m[2] * (0.5 + 0.5 * RIM_HEIGHT)
+    inner = half - cut
+    return (
+        _span(-inner, inner, spec.size_m[2]),
+        _span(np.array([-half[0], -half[1]]), np.array([-inner[0], half[1]]), thin),
+        _span(np.array([inner[0], -half[1]]), half, thin),
+        _span(np.array([-inner[0], -half[1]]), np.array([inner[0], -inner[1]]), thin),
+        _span(np.array([-inner[0], inner[1]]), np.array([inner[0], half[1]]), thin),
+    )
+
+
 def _span(low: Array, high: Array, thickness: float) -> Box:
     size, centre = high - low, (low + high) / 2.0
     return Box((float(size[0]), float(size[1]), thickness), (float(centre[0]), float(centre[1]), 0.0))

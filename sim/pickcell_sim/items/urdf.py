@@ -139,3 +139,36 @@ def _hinge(hinge: Hinge) -> str:
         f'    <dynamics damping="{hinge.damping:.6e}" friction="{hinge.friction_nm:.6f}"/>\n'
         f"  </joint>\n"
     )
+
+
+@dataclass(frozen=True)
+class ClosedShape:
+    """A described item as one rigid body, all hinges at zero, in the frame of its base link."""
+
+    mass_kg: float
+    com: NDArray[np.float64]
+    """(3,)."""
+    inertia: NDArray[np.float64]
+    """(3, 3) about the centre of mass, kg m^2."""
+    boxes: tuple[Box, ...]
+    """All collision boxes."""
+
+
+def closed_shape(description: Description) -> ClosedShape:
+    """Mass properties and boxes of a described item with all hinges at zero."""
+    origins = {description.links[0].name: np.zeros(3)}
+    for hinge in description.hinges:  # parents come first
+        origins[hinge.child] = origins[hinge.parent] + np.asarray(hinge.origin)
+    masses = np.array([link.mass_kg for link in description.links])
+    places = np.array([origins[link.name] + np.asarray(link.com) for link in description.links])
+    com = masses @ places / masses.sum()
+    inertia = np.zeros((3, 3))
+    for link, place in zip(description.links, places):
+        d = place - com
+        inertia += np.diag(link.inertia) + link.mass_kg * ((d @ d) * np.eye(3) - np.outer(d, d))
+    boxes = []
+    for link in description.links:
+        for box in link.boxes:
+            x, y, z = (float(v) for v in origins[link.name] + np.asarray(box.centre))
+            boxes.append(Box(box.size, (x, y, z), box.rpy))
+    return ClosedShape(float(masses.sum()), com, inertia, tuple(boxes))
