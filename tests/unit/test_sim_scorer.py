@@ -179,6 +179,18 @@ def test_an_item_that_the_hand_carries_down_quickly_has_not_fallen_and_one_let_g
         assert drop.over is Where.SOURCE and 0.10 < drop.height_m < 0.15
 
 
+def test_what_slides_down_slowly_has_not_fallen(world: SimWorld) -> None:
+    """Let go for an instant, and from then on lowered at 0.3 m/s."""
+    scorer = Scorer(world)
+    move(world, 1, make_pose((0.45, -0.15, 0.4)))
+    body = world.item_bodies[1].body
+    world.step(9)
+    for _ in range(120):
+        p.resetBaseVelocity(body, (0.0, 0.0, -0.3), (0.0, 0.0, 0.0), physicsClientId=world.client)
+        world.step()
+    assert scorer.drops == ()
+
+
 def test_a_fall_over_the_destination_is_not_uncontrolled(world: SimWorld) -> None:
     scorer = Scorer(world)
     before = scorer.snapshot()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import pybullet as p
 
-from pickcell_sim.damage.mechanics import GRAVITY
+from pickcell_sim.damage.mechanics import GRAVITY, impact_speed_mps
 from pickcell_sim.places import Where, tote_below
 from pickcell_sim.world import ItemBody, SimWorld
 
@@ -62,6 +62,8 @@ class FallWatch:
     def __init__(self, world: SimWorld, least_m: float, in_hand: Callable[[ItemBody], bool]) -> None:
         """``in_hand``: whether the hand touches an item now; asked only of items that seem to fall."""
         self._world, self._least_m, self._in_hand = world, least_m, in_hand
+        self._least_mps = impact_speed_mps(0.5 * least_m)
+        """Slower, it slides or is pushed down."""
         self._since_s = 0.0
         self._now_s = 0.0
         """Own clock: within substeps the world's time stands still."""
@@ -114,7 +116,7 @@ class FallWatch:
         if track.drop is not None:
             drop = self._drops[track.drop]
             self._drops[track.drop] = replace(drop, speed_mps=max(drop.speed_mps, down), height_m=max(drop.height_m, height))
-        elif height >= self._least_m:
+        elif height >= self._least_m and down >= self._least_mps:
             if self._in_hand(item):  # carried down quickly, not falling
                 track.falling = False
                 return
