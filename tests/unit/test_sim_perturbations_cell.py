@@ -15,7 +15,8 @@ from pickcell.values import RgbdFrame
 from pickcell_sim.cameras import CameraFault, SimCameras, truth_body_ids
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import spawn_item
-from pickcell_sim.perturbations import Kind, Perturbation, Perturbations, PerturbationScript
+from pickcell_sim.perturbations import Kind, Perturbation, Perturbations, PerturbationScript, draw_script
+from pickcell_sim.perturbations.act import Scene
 from pickcell_sim.perturbations.intruder import REACH_M, Intruder
 from pickcell_sim.scorer import Scorer
 
@@ -104,6 +105,36 @@ def test_it_comes_from_outside_and_keeps_its_speed() -> None:
         assert np.linalg.norm(way[0, :2] - base) > np.linalg.norm(act._stop[:2] - base) + 0.4
         assert max(speeds) == pytest.approx(1.5, rel=0.05) and np.ptp(way[:, 2]) < 0.005
         assert p.getNumBodies(physicsClientId=client) == 4, "closing takes it away in the middle of its stay"
+
+
+def test_people_who_come_again_cost_the_renderer_nothing(seeing: SimDriver) -> None:
+    """Sizes are rounded, so that a store of shapes serves any number of picks."""
+    pool, loads = seeing.world.visuals.pool, []
+    for width_m in (0.078, 0.082, 0.084):
+        perturbation = reach_in("box")
+        perturbation.magnitude["width_m"] = width_m
+        with Perturbations(seeing, PerturbationScript((perturbation,))) as perturbations:
+            perturbations.on_stage("approach")
+            seeing.advance(1.2)
+            frame(seeing, "cam_top")
+        frame(seeing, "cam_top")
+        loads.append(pool.loads)
+    assert loads[0] == loads[1] == loads[2]
+
+
+def test_it_comes_into_being_where_no_fixed_camera_sees_it() -> None:
+    seen = 0
+    with driven() as driver:
+        for seed in range(100):
+            (perturbation,) = draw_script("intruder", seed).perturbations
+            act = Intruder(Scene(driver), perturbation)
+            stop, away = act._place(driver.world)
+            tip = stop + (REACH_M - 0.5 * perturbation.magnitude["length_m"]) * away
+            for camera in driver.cell.fixed_cameras:
+                x, y, z = transform_points(inverse(camera.X_parent_camera), [tip])[0]
+                u, v = camera.model.fx * x / z + camera.model.cx, camera.model.fy * y / z + camera.model.cy
+                seen += bool(z > 0 and 0 < u < camera.width and 0 < v < camera.height)
+    assert seen <= 3
 
 
 @pytest.mark.parametrize("force_n", [20.0, 100.0])

@@ -23,8 +23,8 @@ SKIN_N_PER_M = 75_000.0
 SKIN_DAMPING = 300.0
 THICKNESS = 0.45
 """Of a flat hand, as a share of its breadth (assumed)."""
-REACH_M = 0.75
-"""From where it comes into being, at the edge of the table and of the pictures, to where it stays."""
+REACH_M = 1.0
+"""From where it comes into being, beside the table and out of the fixed cameras' pictures, to where it stays."""
 SECTOR_RAD = float(np.deg2rad(50.0))
 """It comes from the side away from the robot, up to this much to either side."""
 ASIDE_M = 0.05
