@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import pybullet as p
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from pickcell.geometry import Pose, inverse, make_pose, pose_from_quat_xyzw
+from pickcell.geometry import inverse
+from pickcell_sim.cup_hold import Hold, LipState
 from pickcell_sim.cups import cup_of_hand, source_of_hand
 from pickcell_sim.held_part import HeldPart
 from pickcell_sim.lip import RIM_RAYS, ROBOT_GROUP, Surface, Waves, measure_seal, surface_of
-from pickcell_sim.suction import (
-    AMBIENT_PA,
-    SLIDING,
-    Cup,
-    Pump,
-    Seal,
-    hold_use,
-    lip_opening,
-    slid_by,
-    sliding_spring,
-    vacuum_at_leak,
-)
+from pickcell_sim.suction import AMBIENT_PA, Cup, Pump, Seal, lip_opening, vacuum_at_leak
 from pickcell_sim.world import ItemBody, SimWorld
 
 SLIDE_FORCE_N = 8.0
@@ -36,74 +24,20 @@ PRESS_MIN_N = 1.0
 PRESS_STEPS = 2
 SEAL_MIN_PA = 5_000.0
 """Below this steady vacuum the lip has not sealed on anything."""
-BREAK_S = 0.008
 RELEASE_PA = 2_000.0
 """Below this vacuum nothing is held any more."""
 OPEN_LINE_PA = 1_500.0
 """Vacuum that the open line itself keeps up while the pump runs."""
 PRESSURE_NOISE_PA = 150.0
-SLIP_LOSS_CONFORMITIES = 2.0
-"""A lip that has slid by this many times its conformity in one go, without pause, has rolled over (assumed)."""
 LEAK_SHARE = 0.9
 """A steady vacuum below this share of the source's own is a leak."""
 LINE_LEAK_M = 5e-6
 """Slot that each unit of ``leak_factor`` above 1 opens in a tight line (assumed): 11 takes a 40 mm cup down to 21 kPa."""
 MEASURE_EVERY_M = 5e-4
 """A lip that has slid this far meets another part of the surface."""
-OTHERS_MAX = np.array([0.5, 0.5, 0.5, 10.0, 10.0, 10.0])
-"""Bound on the velocity change per step (m/s, rad/s) expected from other forces: an impact is not extrapolated."""
 LIGHT_PART_KG = 0.060
 LIGHT_SUBSTEPS = 2
 """A lighter part on joints (a book's cover) needs steps of half the length: 240 Hz understates the load on the lip."""
-
-
-@dataclass
-class _Hold:
-    """What hangs on the cup."""
-
-    part: HeldPart
-    item: ItemBody | None
-    X_part_anchor: Pose
-    """Where the lip is on the part (its inertial frame); it moves when the lip slides."""
-    seal: Seal
-    waves: Waves | None
-    porosity_m3ps_pa: float
-    established: bool = False
-    """Has there been a vacuum yet?"""
-    violated_s: float = 0.0
-    others: _OtherForces | None = None
-    wrench: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
-    """(6,) what the item pulls with, in the lip's axes."""
-    use: tuple[float, float] = (0.0, 0.0)
-    slid_m: float = 0.0
-    """How far the lip has slid: in all, since the seal was measured, and since it last stuck."""
-    unmeasured_m: float = 0.0
-    in_one_go_m: float = 0.0
-    peak_pa: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.formed = self.seal
-        """The seal as it was before the lip slid."""
-
-    @property
-    def body(self) -> int:
-        return self.part.body
-
-
-@dataclass
-class _OtherForces:
-    """Observes what everything but the spring (gravity, contacts, joints, the moving arm) does to the relative velocity.
-
-    Without it the implicit spring would take a held item that also rests on something for a free one, and be too soft.
-    """
-
-    velocity: NDArray[np.float64]
-    pull: NDArray[np.float64]
-    """(6,) velocity change that the spring was expected to make in the step after ``velocity`` was read."""
-
-    def velocity_change(self, velocity: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(6,) change over one step that is not the spring's, from the newest relative velocity; bounded."""
-        return np.clip(velocity - self.velocity - self.pull, -OTHERS_MAX, OTHERS_MAX)
 
 
 class SuctionCup:
@@ -128,7 +62,7 @@ class SuctionCup:
         self.vacuum_pa = 0.0
         self._leak_factor = 1.0
         self._attempts = 0
-        self._hold: _Hold | None = None
+        self._hold: Hold | None = None
         self._pressed_steps = 0
         self._last_peak_pa = 0.0
         self._peaks: dict[int, tuple[ItemBody | None, float]] = {}
@@ -258,7 +192,7 @@ class SuctionCup:
         gap = self._leak_factor * gap + LINE_LEAK_M * max(self._leak_factor - 1.0, 0.0)
         return vacuum_at_leak(gap, self.cup.radius_m, self.pump, self._leak_factor * porosity_m3ps_pa)
 
-    def _note_peak(self, hold: _Hold) -> None:
+    def _note_peak(self, hold: Hold) -> None:
         hold.established = hold.established or self.vacuum_pa > SEAL_MIN_PA / 2.0
         hold.peak_pa = max(hold.peak_pa, self.vacuum_pa)
         self._peaks[hold.body] = (hold.item, max(self.peak_vacuum_of(hold.body), hold.peak_pa))
@@ -277,7 +211,7 @@ class SuctionCup:
         seal = measure_seal(self._world.client, self.cup, X_world_lip, part.body, part.X_world_base(), waves)
         porosity = surface.permeance_m_per_s_pa * self.cup.area_m2
         if seal.tilt_rad <= self.cup.tilt_max_rad and self._steady_pa(seal, porosity) >= SEAL_MIN_PA:
-            self._hold = _Hold(part, item, inverse(part.state()[0]) @ X_world_lip, seal, waves, porosity)
+            self._hold = Hold(part, item, inverse(part.state()[0]) @ X_world_lip, seal, waves, porosity)
             self._collide(part.body, False)
 
     def _waves(self, item: ItemBody | None, surface: Surface) -> Waves | None:
@@ -306,82 +240,29 @@ class SuctionCup:
             )
 
     # -- holding -----------------------------------------------------------------------------------------------------
-    def _pull(self, hold: _Hold) -> None:
+    def _pull(self, hold: Hold) -> None:
         """Apply the spring's force to the item and its reaction to the cup."""
+        client, robot = self._world.client, self._robot.body
         self._world.hold_awake(hold.body)
-        X_world_lip, X_lip_anchor, velocity, mobility = self._relative_motion(hold)
-        displacement = np.concatenate([X_lip_anchor[:3, 3], Rotation.from_matrix(X_lip_anchor[:3, :3]).as_rotvec()])
-        grip_n = self.vacuum_pa * self.cup.area_m2
-        if hold.use[1] > 1.0:
-            displacement = self._slide_on(hold, X_lip_anchor, displacement, grip_n)
-        others = hold.others.velocity_change(velocity) if hold.others else np.zeros(6)
-        step_s = self._world.step_s
-        force, slip_use = sliding_spring(self.cup, displacement, velocity + others, mobility, step_s, grip_n)
-        hold.others = _OtherForces(velocity, step_s * mobility @ force)
-        self._apply(hold.part, force, X_world_lip[:3, :3], (X_world_lip @ X_lip_anchor)[:3, 3])
-        hold.wrench = -force
-        hold.use = (hold_use(hold.wrench, self.vacuum_pa, self.cup)[0], slip_use)
-
-    def _relative_motion(self, hold: _Hold) -> tuple[Pose, Pose, NDArray[np.float64], NDArray[np.float64]]:
-        """Lip in the world, anchor in the lip, and in the lip's axes the item's velocity (6,) and mobility (6, 6) there."""
-        state = p.getLinkState(
-            self._robot.body,
-            self._link,
-            computeLinkVelocity=True,
-            computeForwardKinematics=True,
-            physicsClientId=self._world.client,
-        )
-        X_world_lip = pose_from_quat_xyzw(state[4], state[5])
-        X_world_part, linear, angular = hold.part.state()
-        X_world_anchor = X_world_part @ hold.X_part_anchor
-        point, R = X_world_anchor[:3, 3], X_world_lip[:3, :3]
-        cup_linear, cup_angular = np.array(state[6]), np.array(state[7])
-        lip_velocity = cup_linear + np.cross(cup_angular, point - np.array(state[0]))
-        part_velocity = linear + np.cross(angular, point - X_world_part[:3, 3])
-        velocity = np.concatenate([R.T @ (part_velocity - lip_velocity), R.T @ (angular - cup_angular)])
-        mobility = hold.part.mobility(R, point, X_world_part)
-        mobility[2, 2] += self._slide_mobility()
-        return X_world_lip, inverse(X_world_lip) @ X_world_anchor, velocity, mobility
+        lip = LipState.read(client, robot, self._link)
+        pull = hold.pull(self.cup, lip, self.vacuum_pa, self._slide_mobility(), self._world.step_s)
+        R = lip.X_world_lip[:3, :3]
+        push, twist, where = R @ pull.force[:3], R @ pull.force[3:], pull.point.tolist()
+        for body, link, sign in ((hold.body, hold.part.link, 1.0), (robot, self._link, -1.0)):
+            p.applyExternalForce(body, link, (sign * push).tolist(), where, p.WORLD_FRAME, physicsClientId=client)
+            p.applyExternalTorque(body, link, (sign * twist).tolist(), p.WORLD_FRAME, physicsClientId=client)
 
     def _slide_mobility(self) -> float:
         """The light slide yields as well as the item, unless it rests against its outer stop."""
         return 0.0 if self.slide_m > self._stroke - 3e-4 else 1.0 / self._slide_mass
 
-    def _slide_on(
-        self, hold: _Hold, X_lip_anchor: Pose, displacement: NDArray[np.float64], grip_n: float
-    ) -> NDArray[np.float64]:
-        """Let the lip hold the item where it has slid to. Returns the displacement (6,) that is left in the spring."""
-        slid = slid_by(self.cup, displacement, grip_n - hold.wrench[2])
-        back = make_pose((-slid[0], -slid[1], 0.0), (0.0, 0.0, -slid[2]))
-        hold.X_part_anchor = hold.X_part_anchor @ inverse(X_lip_anchor) @ back @ X_lip_anchor
-        distance = float(np.hypot(np.hypot(slid[0], slid[1]), self.cup.radius_m * slid[2]))
-        hold.slid_m += distance
-        hold.unmeasured_m += distance
-        hold.in_one_go_m += distance
-        left = displacement.copy()
-        left[SLIDING] -= slid
-        return left
-
-    def _apply(self, part: HeldPart, force: NDArray[np.float64], R: NDArray[np.float64], point: NDArray[np.float64]) -> None:
-        """``force`` (6,) in the lip's axes on the held part at ``point``, and the opposite on the cup."""
-        client, where = self._world.client, point.tolist()
-        push, twist = R @ force[:3], R @ force[3:]
-        p.applyExternalForce(part.body, part.link, push.tolist(), where, p.WORLD_FRAME, physicsClientId=client)
-        p.applyExternalTorque(part.body, part.link, twist.tolist(), p.WORLD_FRAME, physicsClientId=client)
-        p.applyExternalForce(self._robot.body, self._link, (-push).tolist(), where, p.WORLD_FRAME, physicsClientId=client)
-        p.applyExternalTorque(self._robot.body, self._link, (-twist).tolist(), p.WORLD_FRAME, physicsClientId=client)
-
     # -- letting go --------------------------------------------------------------------------------------------------
-    def _judge(self, hold: _Hold) -> None:
+    def _judge(self, hold: Hold) -> None:
         """Let go when the vacuum is gone, or when the load has been over a limit for long enough."""
         if self.vacuum_pa < RELEASE_PA and (hold.established or not self.on):
             self._let_go("leak" if self.on else "released")
             return
-        peels, slips = hold.use[0] > 1.0, hold.use[1] > 1.0
-        hold.violated_s = hold.violated_s + self._world.step_s if peels or slips else 0.0
-        hold.in_one_go_m = hold.in_one_go_m if slips else 0.0
-        lost = peels or not self.on or hold.in_one_go_m > SLIP_LOSS_CONFORMITIES * self.cup.conformity_m
-        if hold.violated_s >= BREAK_S and lost:
+        if hold.is_lost(self.cup, self._world.step_s, venting=not self.on):
             self._let_go(self._cause(hold))
         elif hold.unmeasured_m > MEASURE_EVERY_M:
             X_world_anchor = hold.part.state()[0] @ hold.X_part_anchor
@@ -389,15 +270,12 @@ class SuctionCup:
             hold.seal = measure_seal(self._world.client, self.cup, X_world_anchor, hold.body, base, hold.waves)
             hold.unmeasured_m = 0.0
 
-    def _cause(self, hold: _Hold) -> str:
+    def _cause(self, hold: Hold) -> str:
         """Why an overloaded hold ends. It is the leak's doing where the vacuum of a tight seal would have borne the load."""
         if not self.on:
             return "released"
         leaks = self._steady_pa(hold.formed, hold.porosity_m3ps_pa) < LEAK_SHARE * self.pump.vacuum_pa
-        grip_n, tight_n = (vacuum * self.cup.area_m2 for vacuum in (self.vacuum_pa, self.pump.vacuum_pa))
-        tight_peel = hold.use[0] * grip_n / tight_n
-        tight_slip = hold.use[1] * (grip_n - hold.wrench[2]) / max(tight_n - hold.wrench[2], 1e-9)
-        if leaks and max(tight_peel, tight_slip) <= 1.0:
+        if leaks and hold.tight_use(self.cup, self.vacuum_pa, self.pump.vacuum_pa) <= 1.0:
             return "leak"
         return "peel" if hold.use[0] > 1.0 else "slip"
 
