@@ -82,6 +82,22 @@ def test_the_speed_of_an_impact_does_not_depend_on_the_step(height: float, rpy: 
     np.testing.assert_allclose(speeds, speeds[-1], rtol=0.005)
 
 
+def test_a_box_that_topples_hits_the_floor_with_the_speed_of_its_far_edge() -> None:
+    """Turning about its lower edge: w^2 = 3 g (sqrt(a^2 + h^2) - a) / (a^2 + h^2), and the far edge comes down with w h."""
+    a, h = 0.056, 0.150
+    expected = h * np.sqrt(3.0 * 9.81 * (np.hypot(a, h) - a) / (a**2 + h**2))
+    speeds = []
+    for hz in (120.0, 240.0, 480.0, 960.0):
+        with still_world(hz) as world:
+            box = spawn_item(world, "box-014", make_pose((0.0, 0.0, 3.0)))  # 56 x 56 x 150 mm
+            lift(world, box, 0.0, (0.0, np.arctan(a / h) + 0.02, 0.0))
+            monitor = DamageMonitor(world, LIMITS.scaled(impact=0.05))
+            seconds(world, 1.5)
+            speeds.append(monitor.events[0].value)
+    np.testing.assert_allclose(speeds, expected, rtol=0.07)  # its foot slides a little
+    np.testing.assert_allclose(speeds, speeds[-1], rtol=0.02)
+
+
 def test_substeps_do_not_change_an_impact() -> None:
     with still_world() as world:
         world.set_substeps(4)
@@ -256,12 +272,37 @@ def slap(world: SimWorld, book: ItemBody, angle: float) -> None:
     world.release(book.body)
 
 
+def test_a_book_that_hangs_by_its_cover_opens_and_one_that_is_pinched_across_its_thickness_does_not() -> None:
+    with driven() as driver:
+        world = driver.world
+        x, y, z = world.X_world_link("tcp_suction")[:3, 3] - [0, 0, CELL.hand.cup_stroke_m - 0.005]
+        book = spawn_item(world, "hardcover-000", make_pose((x + 0.03, y, z - 0.015)))  # 30 mm thick, sucked near its spine
+        shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=[0.1, 0.1, 0.01], physicsClientId=world.client)
+        stand = p.createMultiBody(0, shape, -1, [x, y, z - 0.040], physicsClientId=world.client)
+        monitor = DamageMonitor(world, LIMITS, driver=driver)
+        driver.set_vacuum(True)
+        driver.advance(0.6)
+        assert world.item_of_body(driver.cup.held_body) is book and monitor.events == () and monitor.held == (1,)
+        p.removeBody(stand, physicsClientId=world.client)
+        driver.advance(0.4)
+        opened = [e for e in monitor.events if e.kind == "opened"]
+        assert len(opened) == 1 and opened[0].value > np.deg2rad(45.0)
+    with driven() as driver:
+        between_the_pads(driver, "hardcover-000", (np.pi / 2, 0.0, 0.0), 0.075)  # upright, its thickness between the pads
+        SimPorts(driver).set_jaw(0.0, 30.0)
+        monitor = DamageMonitor(driver.world, LIMITS, driver=driver)
+        p.setGravity(0, 0, -9.81, physicsClientId=driver.world.client)
+        driver.advance(0.6)
+        assert monitor.events == () and monitor.held == (1,)
+
+
 # -- crush -----------------------------------------------------------------------------------------------------------
-def between_the_pads(driver: SimDriver, sku: str, turn: tuple[float, float, float]) -> ItemBody:
-    """An item floating between the pads; the closing axis is the world's y."""
+def between_the_pads(driver: SimDriver, sku: str, turn: tuple[float, float, float], lower: float = 0.0) -> ItemBody:
+    """An item floating between the pads, its centre ``lower`` than they are; the closing axis is the world's y."""
     world = driver.world
     p.setGravity(0, 0, 0, physicsClientId=world.client)
-    return spawn_item(world, sku, make_pose(world.X_world_link("tcp_pinch")[:3, 3], turn))
+    place = world.X_world_link("tcp_pinch")[:3, 3] - [0.0, 0.0, lower]
+    return spawn_item(world, sku, make_pose(place, turn))
 
 
 def test_a_thin_card_pinched_on_its_edges_buckles_at_eulers_load() -> None:
@@ -303,6 +344,27 @@ def test_the_jaw_crushes_a_box_above_its_limit_at_any_step(substeps: int) -> Non
         driver.advance(0.3)
         (event,) = monitor.events
         assert event.kind == "crush" and event.value == pytest.approx(1.15 * limit, rel=0.05)
+
+
+def test_what_the_hand_holds_crushes_what_it_is_pressed_on() -> None:
+    """The jaw holds a carton and is lowered on a jar; the arm's force reaches the jar through the carton alone."""
+    with driven() as driver:
+        world = driver.world
+        held = between_the_pads(driver, "box-008", (0.0, 0.0, 0.0))  # a cube of 72 mm
+        SimPorts(driver).set_jaw(0.0, 40.0)
+        p.setGravity(0, 0, -9.81, physicsClientId=world.client)
+        low = p.getAABB(held.body, physicsClientId=world.client)[0]
+        jar_top = low[2] - 0.010
+        x, y, _ = world.X_world_link("tcp_pinch")[:3, 3]
+        jar = spawn_item(world, "jar-000", make_pose((x, y, jar_top - 0.044)))
+        shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=[0.05, 0.05, 0.01], physicsClientId=world.client)
+        p.createMultiBody(0, shape, -1, [x, y, jar_top - 0.088 - 0.010], physicsClientId=world.client)
+        monitor = DamageMonitor(world, LIMITS.scaled(crush=0.1), driver=driver)  # the jar bears 30 N, the carton 5
+        down = ToolMotion(CELL).line(driver.joint_states().select(CELL.arm.joints), (0.0, 0.0, -0.013), 1.0)
+        driver.follow(down)
+        driver.advance(float(down.times_s[-1]) + 0.3)
+        pressed = [e for e in monitor.events if e.item_id == jar.item_id]
+        assert [(e.kind, e.by) for e in pressed] == [("crush", "box-008")]
 
 
 # -- blister ---------------------------------------------------------------------------------------------------------
