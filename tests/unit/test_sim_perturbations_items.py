@@ -123,6 +123,18 @@ def test_a_target_named_by_sku_is_the_piece_nearest_to_the_hand() -> None:
         assert missed.what == "missed" and "no item" in missed.note
 
 
+def test_an_item_that_is_taken_away_meanwhile_ends_its_shove() -> None:
+    with driven() as driver:
+        item = settled_box(driver)
+        with Perturbations(driver, PerturbationScript((shove(Kind.TARGET_SHIFT, 0, 0.05, 0.0),))) as perturbations:
+            perturbations.on_stage("approach", item.item_id)
+            driver.advance(0.4)
+            assert perturbations.active == (Kind.TARGET_SHIFT,)
+            driver.world.remove_body(item.item_id)
+            driver.advance(0.1)
+            assert not perturbations.active and perturbations.log[-1].what == "ended"
+
+
 def test_the_same_seed_gives_the_same_world() -> None:
     """A cluttered tote, a shove and someone reaching in: bit for bit alike the second time."""
 

@@ -95,6 +95,8 @@ class Tug(Timed):
         """The impulse due in this step, so that the steps' sum is exact whatever their length."""
         assert self._item is not None
         world, total = self.scene.driver.world, self.perturbation.magnitude["impulse_ns"]
+        if self._item.item_id not in world.item_bodies:  # somebody took it away
+            return False
         self._spent_s += world.step_s
         due = 0.5 * total * (1.0 - float(np.cos(np.pi * min(self._spent_s / TUG_S, 1.0))))
         if due > self._given_ns:

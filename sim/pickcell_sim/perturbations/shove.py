@@ -80,6 +80,8 @@ class Shove(Timed):
         """The finger moves on along its path and pushes the item if it lags behind; it cannot pull it back."""
         assert self.item is not None
         world, push_s = self.scene.driver.world, self.perturbation.magnitude["push_s"]
+        if self.item.item_id not in world.item_bodies:  # somebody took it away
+            return False
         self._spent_s += world.step_s  # its own clock: cell time stands still within substeps
         if self._spent_s <= push_s + LEAN_S:
             push, twist = self._push(world.step_s)
