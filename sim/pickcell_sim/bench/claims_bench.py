@@ -25,7 +25,7 @@ FROM, TO = np.array([0.5, -0.25]), np.array([0.5, 0.25])
 """Centres of the trays in the world: the carry is a straight line of 0.5 m across the arm's front."""
 TRAY = (0.44, 0.48, 0.05)
 FLOOR_M = 0.006
-ABOVE_M = 0.05
+ABOVE_M = 0.03
 """The last stretch to contact starts this far above it."""
 LIFT_M = 0.25
 WAITING_M = 0.50

@@ -59,11 +59,11 @@ def _table(rows: Sequence[Row]) -> list[str]:
         "|---|---|---|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
-        n, tool = row["n"], _tool_text(row)
+        n, tool, reached = row["n"], _tool_text(row), row["reached_mps2"]
         how = [f"{k} {v}" for k, v in {**row["damage"], **_failures(row)}.items()]
         lines.append(
             f"| {row['kind'].replace('_', ' ')} | {row['posture']} | {tool} | {row['acceleration_mps2']:g} "
-            f"({row['reached_mps2']:.1f}) | {n} | {_percent(wilson(row['delivered'], n))} "
+            f"({f'{reached:.1f}' if reached else '-'}) | {n} | {_percent(wilson(row['delivered'], n))} "
             f"| {_percent(wilson(row['lost'], row['held']))} | {_percent(wilson(row['damaged'], n))} | {', '.join(how)} |"
         )
     return lines
@@ -176,7 +176,7 @@ def _acceleration_panel(axis: Axes, rows: Sequence[Row]) -> None:
 
 def _ratio_panel(axis: Axes, swept: Sequence[Row]) -> None:
     """Lower ends of the ratio, which are always finite; the value where there is one."""
-    axis.set_title("Suction : pinch damage ratio: lower end of its interval (line), value (dot)")
+    axis.set_title("Suction : pinch damage ratio: lower end (line), value (dots)")
     names = dict.fromkeys(row["what"] for row in swept)
     for name in names:
         rows = [row for row in swept if row["what"] == name]

@@ -73,20 +73,20 @@ def all_series() -> tuple[Series, ...]:
     """All series, by claim."""
     out: list[Series] = []
     for kind in ("hardcover", "paperback"):
-        out += _pair("books_boxes", kind, "lying", CALM) + _pair("books_boxes", kind, "standing", CALM)
-        out.append(Series("books_boxes", kind, "lying", Tool.SUCTION, QUICK))
-        out.append(Series("books_boxes", kind, "standing", Tool.PINCH, QUICK))
+        out += _pair("books_boxes", kind, "lying", CALM)
+        out.append(Series("books_boxes", kind, "standing", Tool.PINCH, CALM))
+    out.append(Series("books_boxes", "hardcover", "standing", Tool.SUCTION, CALM))
     for kind in ("box", "shrink"):
         out += _pair("books_boxes", kind, "dumped", CALM)
     out += _pair("books_boxes", "box", "dumped", QUICK)
     for acceleration in ACCELERATIONS:
         out += [Series("acceleration", HEAVY_BOX, "tall", Tool.SUCTION, acceleration, cup) for cup in ("30mm", "40mm")]
-    out += [Series("acceleration", HEAVY_BOX, "tall", Tool.PINCH, acceleration) for acceleration in (CALM, 12.0)]
+    out.append(Series("acceleration", HEAVY_BOX, "tall", Tool.PINCH, 12.0))
     out.append(Series("acceleration", HEAVY_BOX, "lying", Tool.SUCTION, 12.0, "40mm"))
     out += _pair("bags", "loose_bag", "lying", CALM)
     out.append(Series("bags", "loose_bag", "lying", Tool.SUCTION, CALM, "40mm"))
     out.append(Series("bags", "loose_bag", "lying", Tool.SUCTION, CALM, "30mm", "blower"))
-    out += _pair("bags", "loose_bag", "standing", CALM)
+    out.append(Series("bags", "loose_bag", "standing", Tool.PINCH, CALM))
     out += _pair("bags", "polybag", "lying", CALM)
     for kind in ("card", "ruler", "flat"):
         out += _pair("flats", kind, "lying", CALM, "20mm" if kind == "ruler" else "30mm")

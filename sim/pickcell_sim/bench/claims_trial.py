@@ -50,13 +50,13 @@ PLATE_M = 0.010
 """Thinner items are pinched on their edges: buckling limits the force, as in the product's own choice of it."""
 OVERTRAVEL_M = 0.008
 SEAL_WAIT_S = 0.35
-SETTLE_S, REST_S, FALL_S = 0.35, 0.1, 0.8
+SETTLE_S, REST_S, FALL_S = 0.3, 0.06, 0.6
 LOST_LOOKS = 4
 USE_MAX = 2.0
 """More is an impact's spike."""
 RELEASE_M = 0.010
 """Set down from this height above the tray, as the product does."""
-RETREAT_M = 0.08
+RETREAT_M = 0.05
 BOOKEND_SHARE = 0.45
 """Standing books lean on neighbours of this share of their height."""
 BOOKEND_GAP_M = 0.0015
