@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from fake_cell import FakeCell, Faults
 from sim_rig import driven
 
-from pickcell.outcome import Stage
-from pickcell.task.record import PickReport
+from pickcell.outcome import Outcome
+from pickcell.task.ledger import Ledger
+from pickcell.task.pick import PickTask
 from pickcell.task.request import ANY_ITEM, PickRequest
-from pickcell.task.stages import Progress
+from pickcell.values import Sku, Tool
 from pickcell_sim.perturbations import (
     Kind,
     LivePerturbations,
@@ -26,7 +28,7 @@ from pickcell_sim.perturbations import (
     watch_task,
 )
 from pickcell_sim.perturbations.guided import smooth_step
-from pickcell_sim.perturbations.kinds import MAGNITUDES
+from pickcell_sim.perturbations.kinds import MAGNITUDES, STAGES
 from pickcell_sim.perturbations.ranges import default_ranges_file
 
 RANGES = load_ranges()
@@ -218,34 +220,35 @@ def test_where_there_is_nothing_to_act_on_the_log_says_so(kind: Kind) -> None:
         assert first.what == "began" or (first.note and not perturbations.struck)
 
 
-class FakeTask:
-    """Announces stages, as the pick task does."""
+class FakeCatalogue:
+    def find(self, sku: str) -> Outcome[Sku]:
+        return Outcome.success(Sku(sku, sku, "box", np.array([0.08, 0.06, 0.04]), 0.2))
+
+
+class Told(Perturbations):
+    """Only listens."""
 
     def __init__(self) -> None:
-        self.asked: list[PickRequest] = []
+        self.told: list[tuple[str, int | str | None]] = []
 
-    def run(self, request: PickRequest, progress: object) -> PickReport:
-        self.asked.append(request)
-        for stage in (Stage.OBSERVE, Stage.CHOOSE, Stage.APPROACH):
-            progress(Progress(request.job_id, stage, 1, 0.0, ""))  # type: ignore[operator]
-        return PickReport(request.job_id, request.sku)
+    def on_stage(self, stage: str, target: int | str | None = None) -> None:
+        assert stage in STAGES
+        self.told.append((stage, target))
 
 
-def test_a_watched_task_announces_its_stages_and_its_target() -> None:
-    class Told(Perturbations):
-        def __init__(self) -> None:
-            self.told: list[tuple[str, int | str | None]] = []
-
-        def on_stage(self, stage: str, target: int | str | None = None) -> None:
-            self.told.append((stage, target))
-
-    told, task, seen = Told(), FakeTask(), []
+def test_a_watched_pick_task_announces_its_stages_and_its_target(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.set_manifest({"box-1": 1, "can-2": 1, "can-3": 1})
+    task = PickTask(FakeCell({"box-1": 0.2, "can-2": 0.2, "can-3": 0.2}, Tool.PINCH, Faults()), FakeCatalogue(), ledger)
+    told, seen = Told(), []
     report = watch_task(task, told, lambda request: 7)(PickRequest("j", "box-1"), seen.append)
-    assert report.job_id == "j" and told.told == [("observe", 7), ("choose", 7), ("approach", 7)]
-    assert [news.stage.value for news in seen] == ["observe", "choose", "approach"]
-    watch_task(task, told)(PickRequest("j", "box-1"))
-    watch_task(task, told)(PickRequest("j", ANY_ITEM))
-    assert told.told[3:][::3] == [("observe", "box-1"), ("observe", None)]
+    assert report.placed and {target for _, target in told.told} == {7}
+    assert [stage for stage, _ in told.told] == list(STAGES) == [news.stage.value for news in seen]
+    told.told.clear()
+    assert watch_task(task, told)(PickRequest("k", "can-2")).placed
+    assert watch_task(task, told)(PickRequest("l", ANY_ITEM)).placed
+    assert {target for _, target in told.told} == {"can-2", None}
+    ledger.close()
 
 
 def test_by_hand_they_strike_at_once_and_end_together() -> None:
