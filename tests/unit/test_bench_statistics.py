@@ -19,6 +19,7 @@ from pickcell_sim.bench.statistics import (
     rate_per_hour,
     ratio,
     wilson,
+    wilson_of,
 )
 
 
@@ -81,7 +82,24 @@ def test_paired_difference_is_narrower_than_the_two_sides():
     assert value == pytest.approx((a[:, 0] - b[:, 0]).sum() / 480.0)
     assert low < value < high
     assert high - low < 0.5 * (ratio(a)[2] - ratio(a)[1])
-    assert paired_difference(a, a)[0] == 0.0 == paired_difference(a, a)[1] == paired_difference(a, a)[2]
+
+
+def test_a_difference_of_nothing_and_nothing_is_not_certain():
+    none = np.array([[0.0, 10.0]] * 6)
+    value, low, high = paired_difference(none, none, poisson)
+    assert value == 0.0 and -low == high == pytest.approx(3.6889 / 60, abs=1e-4)
+    some = np.array([[1.0, 10.0], [2.0, 10.0]] * 3)
+    value, low, high = paired_difference(some, none, poisson)
+    assert value == pytest.approx(0.15) and 0.0 < low < 0.15 < high
+    assert np.isnan(paired_difference(none, none)[1])
+    # Newcombe (1998), table II, method 10 on 56/70 and 48/80.
+    a, b = np.array([[56.0, 70.0]]), np.array([[48.0, 80.0]])
+    assert paired_difference(a, b, wilson_of) == pytest.approx((0.2, 0.0524, 0.3339), abs=2e-4)
+
+
+def test_one_tote_has_no_interval():
+    assert ratio(np.array([[3.0, 8.0]]))[0] == 0.375 and np.isnan(ratio(np.array([[3.0, 8.0]]))[1])
+    assert clustered_rate(np.array([[0.0, 8.0]]))[2] == pytest.approx(3.6889 / 8, abs=1e-4)
 
 
 def test_paired_difference_covers_the_true_one():

@@ -32,6 +32,9 @@ _NO_DATE = {"Software": None}
 
 
 def _error(metric: Metric) -> tuple[float, float]:
+    """Lengths below and above; none where the limits are unknown."""
+    if not np.isfinite([metric.low, metric.high]).all():
+        return 0.0, 0.0
     return max(0.0, metric.value - metric.low), max(0.0, metric.high - metric.value)
 
 

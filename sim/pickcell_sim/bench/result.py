@@ -39,6 +39,8 @@ class Metric:
         """Value and interval for a table; a dash when nothing was measured."""
         if not math.isfinite(self.value):
             return "-"
+        if not math.isfinite(self.low):
+            return f"{self.value:.{digits}g} (?)"
         return f"{self.value:.{digits}g} ({self.low:.{digits}g} .. {self.high:.{digits}g})"
 
 

@@ -20,6 +20,7 @@ _CHUNK = 2_000_000
 Array = NDArray[np.float64]
 Interval = tuple[float, float, float]
 """(value, low, high)."""
+_UNKNOWN: Interval = (float("nan"),) * 3
 
 
 def wilson(successes: int, n: int) -> Interval:
@@ -56,43 +57,60 @@ def clustered_rate(events_and_exposure: Array) -> Interval:
     """
     rows = np.asarray(events_and_exposure, dtype=float).reshape(-1, 2)
     if len(rows) == 0 or rows[:, 1].sum() <= 0:
-        return float("nan"), float("nan"), float("nan")
+        return _UNKNOWN
     value, low, high = poisson(round(rows[:, 0].sum()), float(rows[:, 1].sum()))
     _, low_totes, high_totes = ratio(rows)
-    return value, min(low, low_totes), max(high, high_totes)
+    return value, float(np.nanmin([low, low_totes])), float(np.nanmax([high, high_totes]))
 
 
 def ratio(rows: Array) -> Interval:
-    """Sum of the first column over sum of the second, bootstrap over the rows of ``rows`` (n, 2); NaN where 0 / 0."""
+    """Sum of the first column over sum of the second, bootstrap over the rows of ``rows`` (n, 2).
+
+    NaN where 0 / 0, and for the limits when there is a single row."""
     rows = np.asarray(rows, dtype=float).reshape(-1, 2)
     if len(rows) == 0 or rows[:, 1].sum() <= 0:
-        return float("nan"), float("nan"), float("nan")
+        return _UNKNOWN
+    if len(rows) == 1:
+        return float(rows[0, 0] / rows[0, 1]), float("nan"), float("nan")
     sums = rows[_resamples(len(rows))].sum(axis=1)
     return (float(rows[:, 0].sum() / rows[:, 1].sum()), *_percentiles(_divide(sums)))
 
 
-def paired_difference(a: Array, b: Array) -> Interval:
+def paired_difference(a: Array, b: Array, bound: Callable[[int, float], Interval] | None = None) -> Interval:
     """Ratio of ``a`` minus ratio of ``b``, rows (n, 2) of both from the same n seeds in the same order.
 
     Each draw takes the same seeds for both, so that what is common to a seed (a hard tote) cancels (Efron 1979, paired).
-    Raises ValueError when the shapes differ.
+    Where a bootstrap is blind because one side counted nothing, or no draw differs from another, the interval is made of
+    those of both sides (``bound`` of count and exposure; the square-and-add method of Newcombe 1998, which ignores the
+    pairing); without ``bound`` it is unknown then (NaN). Raises ValueError when the shapes differ.
     """
     a, b = (np.asarray(rows, dtype=float).reshape(-1, 2) for rows in (a, b))
     if a.shape != b.shape:
         raise ValueError(f"a paired difference needs the same seeds on both sides, got {len(a)} and {len(b)}")
-    if len(a) == 0 or a[:, 1].sum() <= 0 or b[:, 1].sum() <= 0:
-        return float("nan"), float("nan"), float("nan")
+    sums = [rows.sum(axis=0) for rows in (a, b)]
+    if len(a) == 0 or sums[0][1] <= 0 or sums[1][1] <= 0:
+        return _UNKNOWN
     index = _resamples(len(a))
-    draws = _divide(a[index].sum(axis=1)) - _divide(b[index].sum(axis=1))
-    value = a[:, 0].sum() / a[:, 1].sum() - b[:, 0].sum() / b[:, 1].sum()
-    return (float(value), *_percentiles(draws))
+    low, high = _percentiles(_divide(a[index].sum(axis=1)) - _divide(b[index].sum(axis=1)))
+    value = float(sums[0][0] / sums[0][1] - sums[1][0] / sums[1][1])
+    if low < high and (bound is None or min(sums[0][0], sums[1][0]) > 0):
+        return value, low, high
+    if bound is None:
+        return value, float("nan"), float("nan")
+    (p, low_p, high_p), (q, low_q, high_q) = (bound(round(count), exposure) for count, exposure in sums)
+    return value, value - float(np.hypot(p - low_p, high_q - q)), value + float(np.hypot(high_p - p, q - low_q))
+
+
+def wilson_of(count: int, exposure: float) -> Interval:
+    """:func:`wilson` for a count out of a whole number of tries."""
+    return wilson(count, round(exposure))
 
 
 def bootstrap(samples: Array, statistic: Callable[[Array], float], seed: int = 0) -> Interval:
     """(value, low, high) of ``statistic`` over the rows of ``samples``, by the percentile bootstrap (Efron 1979)."""
     samples = np.asarray(samples, dtype=float)
     if len(samples) == 0:
-        return float("nan"), float("nan"), float("nan")
+        return _UNKNOWN
     rng = np.random.default_rng(seed)
     draws = [statistic(samples[rng.integers(0, len(samples), len(samples))]) for _ in range(BOOTSTRAP_DRAWS)]
     return (float(statistic(samples)), *_percentiles(np.asarray(draws)))
@@ -102,7 +120,7 @@ def percentile(values: Array, q: float) -> Interval:
     """(q-th percentile, low, high) of values (n,), bootstrap over the values."""
     values = np.asarray(values, dtype=float).reshape(-1)
     if len(values) == 0:
-        return float("nan"), float("nan"), float("nan")
+        return _UNKNOWN
     rng = np.random.default_rng(0)
     rows = max(1, _CHUNK // len(values))
     draws = []

@@ -25,6 +25,13 @@ from pickcell_sim.items.spec import REPOSITORY
 ALL = "all"
 INTERRUPTED = 130
 FAILED = 3
+FILE_WIDTH = 140
+
+
+def wide_console() -> Console:
+    """Tables keep their columns when the output goes into a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_WIDTH)
 
 
 class StrategyOption(str, Enum):
@@ -60,7 +67,7 @@ def suite(
     cache: Annotated[Path, typer.Option(help="Where finished episodes are kept.")] = REPOSITORY / "var" / "bench",
 ) -> None:
     """Run benchmark suites: every strategy and perception asked for on the same totes. Ctrl-C keeps what is finished."""
-    console = Console()
+    console = wide_console()
     strategies = tuple(Strategy) if strategy is StrategyOption.ALL else (Strategy(strategy.value),)
     perceptions = tuple(Perception) if perception is PerceptionOption.BOTH else (Perception(perception.value),)
     try:
@@ -80,7 +87,7 @@ def suites() -> None:
         one: Suite = load_suite(name)
         items = " to ".join(map(str, dict.fromkeys(one.items)))
         table.add_row(name, one.description, items, str(one.items_per_episode), str(one.n))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def stage_times(
@@ -90,7 +97,7 @@ def stage_times(
     to: Annotated[Path | None, typer.Option(help="File to write instead of config/suites/stage_times.yaml.")] = None,
 ) -> None:
     """Measure what --clock fixed charges: medians of each computation on this machine, on one process."""
-    console = Console()
+    console = wide_console()
     config = SuiteConfig(
         load_suite(suite_name), (Strategy.AUTO,), (Perception.ESTIMATED,), n, seed, Clock.MEASURED, workers=1
     )

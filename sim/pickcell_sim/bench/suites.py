@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from pickcell_sim.perturbations import Kind
 
 NO_PERTURBATION = "none"
 ANY_PERTURBATION = "any"
+DRAWS = 1000
+"""Draws of too much for a tote are drawn anew, up to so many times."""
 SEEDS_PER_RUN = 1000
 """Tote number i of a run with seed s has seed 1000 s + i."""
 
@@ -131,7 +134,10 @@ class Suite(BaseModel):
 
     def load_cell(self) -> CellConfig:
         """Raises CellConfigError."""
-        return load_cell(config_directory() / "cells" / f"{self.cell}.yaml")
+        return _load_cell(config_directory() / "cells" / f"{self.cell}.yaml")
+
+
+_load_cell = cache(load_cell)
 
 
 def suite_directory() -> Path:
@@ -202,14 +208,19 @@ def draw_tote(suite: Suite, seed: int, catalogue: Catalogue | None = None, redra
     rng = np.random.default_rng([seed, 311, redraw])
     count = int(rng.integers(suite.items[0], suite.items[1] + 1))
     pools = _pools(suite, catalogue)
-    hat = _Hat(suite, catalogue, rng)
-    if suite.asked:  # first of all, enough of what is asked for
-        hat.draw({kind: pools[kind] for kind in suite.asked}, min(suite.picks, count))
-    hat.draw(pools, count)
-    drawn = hat.drawn
-    if len(drawn) < count:
-        said = f"split '{suite.split}' has {len(drawn)} that fit into the tote together"
-        raise SuiteError(f"suite {suite.name}: {count} different items are wanted, {said}")
+    for _ in range(DRAWS):
+        drawn: dict[str, str] = {}
+        if suite.asked:  # first of all, enough of what is asked for
+            asked_pools = {kind: pools[kind] for kind in suite.asked}
+            _draw_into(drawn, asked_pools, suite, catalogue, min(suite.picks, count), rng)
+        _draw_into(drawn, pools, suite, catalogue, count, rng)
+        if len(drawn) < count:
+            has = f"split '{suite.split}' has {len(drawn)} unlike ones"
+            raise SuiteError(f"suite {suite.name}: {count} different items are wanted, {has}")
+        if suite.protocol is Protocol.CLEAR or _fullness(drawn, suite, catalogue) <= suite.fullness:
+            break
+    else:
+        raise SuiteError(f"suite {suite.name}: no draw of {count} items leaves enough room in the tote; see fullness")
     skus = [str(sku) for sku in rng.permutation(sorted(drawn))]
     asked = [sku for sku in skus if not suite.asked or drawn[sku] in suite.asked]
     if suite.protocol is Protocol.CLEAR:
@@ -240,39 +251,33 @@ def _pools(suite: Suite, catalogue: Catalogue) -> dict[str, list[str]]:
     return pools
 
 
-class _Hat:
-    """Draws items one by one, different ones, until the tote has as many as wanted."""
+def _draw_into(
+    drawn: dict[str, str],
+    pools: dict[str, list[str]],
+    suite: Suite,
+    catalogue: Catalogue,
+    count: int,
+    rng: np.random.Generator,
+) -> None:
+    """Draw from the pools (kind -> SKUs) until ``drawn`` (SKU -> kind) holds ``count`` items, or nothing is left to draw."""
+    names = {catalogue[sku].name for sku in drawn}
+    pools = {kind: [s for s in pool if s not in drawn] for kind, pool in pools.items()}
+    while len(drawn) < count:
+        kinds = [kind for kind in KINDS if pools.get(kind)]
+        if not kinds:
+            return
+        weights = np.array([suite.mix[kind] for kind in kinds])
+        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+        sku = pools[kind].pop(int(rng.integers(len(pools[kind]))))
+        if catalogue[sku].name not in names:
+            names.add(catalogue[sku].name)
+            drawn[sku] = kind
 
-    def __init__(self, suite: Suite, catalogue: Catalogue, rng: np.random.Generator) -> None:
-        self.suite = suite
-        self.catalogue = catalogue
-        self.rng = rng
-        self.drawn: dict[str, str] = {}
-        """SKU -> kind."""
-        self.room_m3 = suite.fullness * float(np.prod(suite.load_cell().totes["source"].inner))
-        if suite.protocol is Protocol.CLEAR:  # a workspace without walls is not filled to its rim
-            self.room_m3 = float("inf")
-        self._names: set[str] = set()
 
-    def draw(self, pools: dict[str, list[str]], count: int) -> None:
-        """Draw from the pools (kind -> SKUs) until ``count`` items are drawn, or nothing is left that fits."""
-        pools = {kind: [s for s in pool if s not in self.drawn] for kind, pool in pools.items()}
-        while len(self.drawn) < count:
-            kinds = [kind for kind in KINDS if pools.get(kind)]
-            if not kinds:
-                return
-            weights = np.array([self.suite.mix[kind] for kind in kinds])
-            kind = kinds[int(self.rng.choice(len(kinds), p=weights / weights.sum()))]
-            self._take(pools[kind].pop(int(self.rng.integers(len(pools[kind])))), kind)
-
-    def _take(self, sku: str, kind: str) -> None:
-        """Add an item unless its twin is in the tote, or there is no room for it."""
-        product = self.catalogue[sku]
-        volume_m3 = float(np.prod(product.dimensions_m))
-        if product.name not in self._names and volume_m3 <= self.room_m3:
-            self._names.add(product.name)
-            self.room_m3 -= volume_m3
-            self.drawn[sku] = kind
+def _fullness(drawn: dict[str, str], suite: Suite, catalogue: Catalogue) -> float:
+    """Share of the tote that the items' bounding boxes fill."""
+    inner = suite.load_cell().totes["source"].inner
+    return sum(float(np.prod(catalogue[sku].dimensions_m)) for sku in drawn) / float(np.prod(inner))
 
 
 def episode_seeds(suite: Suite, n: int, seed: int) -> list[tuple[int, int]]:

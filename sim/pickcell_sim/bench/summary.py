@@ -93,7 +93,8 @@ def paired_metrics(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> dict[str
     for name, unit in PAIRED.items():
         count, per, scale = RATIOS[name]
         rows = [np.array([[side[count], side[per]] for side in sides], float) for sides in zip(*pairs)] if pairs else []
-        value = statistics.paired_difference(*rows) if rows else (float("nan"),) * 3
+        bound = {"share": statistics.wilson_of, "units/h of cell time": None}.get(unit, statistics.poisson)
+        value = statistics.paired_difference(*rows, bound) if rows else (float("nan"),) * 3
         metrics[name] = Metric(scale * value[0], scale * value[1], scale * value[2], unit)
     return metrics
 
@@ -140,7 +141,7 @@ def _tried(picks: list[PickRecord], what: str) -> int:
 
 
 def _ratio(pairs: list[tuple[float, float]], unit: str) -> Metric:
-    return Metric.of(statistics.ratio(np.array(pairs, float).reshape(-1, 2)), unit)
+    return Metric.of(statistics.ratio(np.array(pairs, float)), unit)
 
 
 def _time_metrics(episodes: list[EpisodeRecord], rows: list[dict[str, Any]]) -> dict[str, Metric]:
