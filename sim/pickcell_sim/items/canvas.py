@@ -33,7 +33,8 @@ _SMALLEST_PX = 7
 
 
 @cache
-def _font(face: str, size: int) -> ImageFont.FreeTypeFont:
+def font(face: str, size: int) -> ImageFont.FreeTypeFont:
+    """A typeface of FACES at a size in pixels."""
     return ImageFont.truetype(str(_font_directory() / FACES[face]), size)
 
 
@@ -116,21 +117,21 @@ class Canvas:
         x = {"l": x0, "m": (x0 + x1) / 2, "r": x1}[anchor]
         y = (y0 + y1) / 2 - step * (len(rows) - 1) / 2
         for i, row in enumerate(rows):
-            self.draw.text((x, y + i * step), row, fill=color, font=_font(face, size), anchor=f"{anchor}m")
+            self.draw.text((x, y + i * step), row, fill=color, font=font(face, size), anchor=f"{anchor}m")
 
     def paragraph(self, text: str, box: Box, color: Rgb, face: str = "sans", px: float = 9.0) -> None:
         """Small print of about ``px`` pixels, wrapped at the box's right side and cut off at its bottom."""
         x0, y0, x1, y1 = self.px(box)
-        font = _font(face, round(px * _SCALE))
+        letters = font(face, round(px * _SCALE))
         row, y = "", y0
         for word in [*text.split(), ""]:
             longer = f"{row} {word}".strip()
-            if word and font.getlength(longer) <= x1 - x0:
+            if word and letters.getlength(longer) <= x1 - x0:
                 row = longer
                 continue
             if y + px * _SCALE > y1:
                 return
-            self.draw.text((x0, y), row, fill=color, font=font)
+            self.draw.text((x0, y), row, fill=color, font=letters)
             row, y = word, y + 1.3 * px * _SCALE
 
     def barcode(self, code: str, box: Box, upright: bool = False) -> None:
@@ -186,7 +187,7 @@ def barcode_picture(code: str, room: tuple[int, int]) -> Image.Image:
     field.paste(Image.fromarray(np.tile(row, (max(4, room[1] - digits_px - 2), 1))), (0, 2))
     if digits_px:
         text = f"{code[0]} {code[1:7]} {code[7:]}"
-        ImageDraw.Draw(field).text((row.size / 2, room[1] - 1), text, fill=0, font=_font("sans", 10), anchor="md")
+        ImageDraw.Draw(field).text((row.size / 2, room[1] - 1), text, fill=0, font=font("sans", 10), anchor="md")
     if field.width > room[0]:
         field = field.resize((max(1, room[0]), field.height), Image.Resampling.BOX)
     return field.convert("RGB")
@@ -196,7 +197,7 @@ def _best_fit(text: str, face: str, width: float, height: float, lines: int) -> 
     """Size (pixels) and rows with which ``text`` fills a box best in at most ``lines`` rows."""
     best: tuple[int, list[str]] = (0, [text])
     for rows in _splits(text, lines):
-        widest = max(_font(face, 100).getlength(row) for row in rows)
+        widest = max(font(face, 100).getlength(row) for row in rows)
         size = int(min(width / max(widest, 1.0), height / (118.0 * len(rows) - 18.0)) * 100)
         if size > best[0]:
             best = (size, rows)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,7 @@ import numpy as np
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.irregular import COUNT, irregular_spec
 from pickcell_sim.items.shelf import SHELF
-from pickcell_sim.items.spec import REPOSITORY, SEED, VERSION, ItemSpec, all_specs
+from pickcell_sim.items.spec import KINDS, REPOSITORY, SEED, VERSION, ItemSpec, all_specs
 from pickcell_sim.items.studio import Studio
 
 SPLITS = ("train", "validation", "test")
@@ -89,9 +91,15 @@ def write_splits(splits: dict[str, list[str]], folder: Path = SPLITS_DIR) -> Non
 
 
 def write_catalogue(
-    listed: list[str], folder: Path = CATALOGUE_DIR, progress: Callable[[str], None] = lambda text: None
+    listed: list[str],
+    folder: Path = CATALOGUE_DIR,
+    progress: Callable[[str], None] = lambda text: None,
+    redraw: Collection[str] = KINDS,
 ) -> None:
-    """``catalogue.yaml`` and ``views/<sku>.jpg`` for every listed SKU."""
+    """``catalogue.yaml`` and ``views/<sku>.jpg`` for every listed SKU.
+
+    Views of kinds that are not in ``redraw`` are kept where there are some.
+    """
     views = folder / "views"
     views.mkdir(parents=True, exist_ok=True)
     for stale in views.glob("*.jpg"):
@@ -108,8 +116,11 @@ def write_catalogue(
     with Studio() as studio:
         for i, sku in enumerate(listed):
             lines.append(_entry(item_spec(sku)))
+            path = views / f"{sku}.jpg"
+            if path.exists() and item_spec(sku).kind not in redraw:
+                continue
             picture = cv2.cvtColor(studio.strip(sku), cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(views / f"{sku}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
             if i % 25 == 24:
                 progress(f"{i + 1} of {len(listed)} SKUs")
     (folder / "catalogue.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -117,7 +128,8 @@ def write_catalogue(
 
 def _entry(spec: ItemSpec) -> str:
     sides = ", ".join(f"{v:.4f}" for v in sorted(spec.size_m, reverse=True))
-    return f"  {spec.sku}: {{name: {spec.name}, kind: {spec.kind}, dimensions_m: [{sides}], mass_kg: {spec.mass_kg:.4f}}}"
+    name = spec.name if re.fullmatch(r"\w[\w .'-]*", spec.name) else json.dumps(spec.name, ensure_ascii=False)
+    return f"  {spec.sku}: {{name: {name}, kind: {spec.kind}, dimensions_m: [{sides}], mass_kg: {spec.mass_kg:.4f}}}"
 
 
 def _usable_irregulars() -> list[str]:
