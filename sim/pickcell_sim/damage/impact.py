@@ -6,6 +6,7 @@ Judged by speed and never by contact force: the force of one and the same drop d
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pybullet as p
 
@@ -14,7 +15,7 @@ from pickcell_sim.damage.limits import ItemLimits
 from pickcell_sim.damage.motion import ZERO, Motion, Vector
 from pickcell_sim.world import ItemBody, SimWorld
 
-Contact = tuple  # as PyBullet reports it
+Contact = tuple[Any, ...]  # as PyBullet reports it
 OTHER, LINK, OTHER_LINK, PLACE, NORMAL, DISTANCE, FORCE = 2, 3, 4, 6, 7, 8, 9
 """Fields of a contact: the normal points from the other body to the one asked for."""
 

@@ -150,6 +150,11 @@ class DamageLimits(_Strict):
         scales = Scales(now.impact * impact, now.opening * opening, now.crush * crush, now.film * film)
         return self.model_copy(update={"scales": scales})
 
+    def with_impact_share(self, share: Literal["approach", "velocity_change"]) -> DamageLimits:
+        """The same limits with another rule for collisions of two free items, see :class:`Rules`."""
+        rule = Sourced[Literal["approach", "velocity_change"]](value=share, source=self.rules.impact_share.source)
+        return self.model_copy(update={"rules": self.rules.model_copy(update={"impact_share": rule})})
+
     def class_limits(self, name: str) -> ClassLimits:
         """One class as the file has it. Raises KeyError naming the classes there are."""
         if name not in self.classes:
@@ -182,7 +187,8 @@ class DamageLimits(_Strict):
         crush_n = scales.crush * limits.crush_n.value
         edge_n = (crush_n, crush_n)
         if limits.modulus_pa is not None and size_m is not None:
-            edge_n = tuple(min(crush_n, scales.crush * load) for load in self._buckling_n(limits, size_m))
+            along_x, along_y = self._buckling_n(limits, size_m)
+            edge_n = (min(crush_n, scales.crush * along_x), min(crush_n, scales.crush * along_y))
         opens = limits.opens is not None and limits.opens.value
         return ItemLimits(
             name,
