@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pybullet as p
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from pickcell.geometry import Pose, inverse, make_pose, pose_from_quat_xyzw
+from pickcell.geometry import Pose, inverse, make_pose
 from pickcell_sim.held_part import HeldPart
 from pickcell_sim.lip import Waves
+from pickcell_sim.quick_pose import cross, pose_of, rotation_vector
 from pickcell_sim.suction import Cup, Seal, hold_use, slid_by, sliding_spring
 from pickcell_sim.world import ItemBody
 
@@ -39,7 +39,7 @@ class LipState:
     def read(client: int, body: int, link: int) -> LipState:
         """From the robot's cup link."""
         s = p.getLinkState(body, link, computeLinkVelocity=True, computeForwardKinematics=True, physicsClientId=client)
-        return LipState(pose_from_quat_xyzw(s[4], s[5]), np.array(s[0]), np.array(s[6]), np.array(s[7]))
+        return LipState(pose_of(s[4], s[5]), np.array(s[0]), np.array(s[6]), np.array(s[7]))
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Hold:
             self._slide(cup, lip.X_world_lip, X_world_part, grip_n)
         X_world_anchor = X_world_part @ self.X_part_anchor
         point, R = X_world_anchor[:3, 3], lip.X_world_lip[:3, :3]
-        lip_linear = lip.linear + np.cross(lip.angular, point - lip.centre)
-        part_linear = linear + np.cross(angular, point - X_world_part[:3, 3])
+        lip_linear = lip.linear + cross(lip.angular, point - lip.centre)
+        part_linear = linear + cross(angular, point - X_world_part[:3, 3])
         velocity = np.concatenate([R.T @ (part_linear - lip_linear), R.T @ (angular - lip.angular)])
         mobility = self.part.mobility(R, point, X_world_part)
         mobility[2, 2] += slide_mobility
@@ -155,4 +155,4 @@ class Hold:
 
 def _displacement(X_lip_anchor: Pose) -> Array:
     """(6,) translation (m) and rotation vector (rad) of the anchor from the lip."""
-    return np.concatenate([X_lip_anchor[:3, 3], Rotation.from_matrix(X_lip_anchor[:3, :3]).as_rotvec()])
+    return np.concatenate([X_lip_anchor[:3, 3], rotation_vector(X_lip_anchor[:3, :3])])

@@ -10,7 +10,8 @@ import numpy as np
 import pybullet as p
 from numpy.typing import NDArray
 
-from pickcell.geometry import Pose, pose_from_quat_xyzw
+from pickcell.geometry import Pose
+from pickcell_sim.quick_pose import pose_of, poses_of
 from pickcell_sim.suction import mobility_at
 
 Array = NDArray[np.float64]
@@ -70,7 +71,7 @@ class HeldPart:
     def _rigid(self) -> None:
         """Lump what fixed joints hold together: a body without joints costs no more than one link."""
         if len(self._masses) > 1 and not self._fixed:
-            poses = self._poses()
+            poses, _ = self._link_states()
             centre = self._masses @ poses[:, :3, 3] / self._masses.sum()
             arms = poses[:, :3, 3] - centre
             turned = np.einsum("nij,nj,nkj->ik", poses[:, :3, :3], self._inertias, poses[:, :3, :3])
@@ -90,28 +91,26 @@ class HeldPart:
         if self.link == -1:
             where = p.getBasePositionAndOrientation(self.body, physicsClientId=self.client)
             linear, angular = p.getBaseVelocity(self.body, physicsClientId=self.client)
-            return pose_from_quat_xyzw(*where), np.array(linear), np.array(angular)
+            return pose_of(*where), np.array(linear), np.array(angular)
         s = p.getLinkState(
             self.body, self.link, computeLinkVelocity=True, computeForwardKinematics=True, physicsClientId=self.client
         )
-        return pose_from_quat_xyzw(s[0], s[1]), np.array(s[6]), np.array(s[7])
+        return pose_of(s[0], s[1]), np.array(s[6]), np.array(s[7])
 
     def X_world_base(self) -> Pose:
         """Pose of the base's inertial frame: the item's own frame."""
-        return pose_from_quat_xyzw(*p.getBasePositionAndOrientation(self.body, physicsClientId=self.client))
+        return pose_of(*p.getBasePositionAndOrientation(self.body, physicsClientId=self.client))
 
-    def _poses(self) -> Array:
-        """(links + 1, 4, 4) inertial frames in the world, the base's first."""
-        states = [s[:2] for s in self._link_states()]
-        return np.array([self.X_world_base(), *(pose_from_quat_xyzw(*s) for s in states)])
-
-    def _link_states(self) -> list[tuple[tuple[float, ...], ...]]:
-        count = self._count()
+    def _link_states(self) -> tuple[Array, Array]:
+        """(links + 1, 4, 4) inertial frames in the world, the base's first, and (links, 4, 4) the links' joint frames."""
+        base = self.X_world_base()
+        count = len(self._masses) - 1
         if not count:
-            return []
-        return list(
-            p.getLinkStates(self.body, list(range(count)), computeForwardKinematics=True, physicsClientId=self.client)
-        )
+            return base[None], np.zeros((0, 4, 4))
+        states = p.getLinkStates(self.body, list(range(count)), computeForwardKinematics=True, physicsClientId=self.client)
+        table = np.array([(*s[0], *s[1], *s[4], *s[5]) for s in states])
+        inertial = poses_of(table[:, :3], table[:, 3:7])
+        return np.concatenate([base[None], inertial]), poses_of(table[:, 7:10], table[:, 10:])
 
     # -- mobility ----------------------------------------------------------------------------------------------------
     def mobility(self, R_world_lip: Array, point: Array, X_world_part: Pose) -> Array:
@@ -130,9 +129,7 @@ class HeldPart:
 
     def _tree_mobility(self, point: Array) -> Array:
         """(6, 6) J M^-1 J^T in world axes, from the tree's mass matrix M over base twist and joint rates."""
-        states = self._link_states()
-        frames = np.array([pose_from_quat_xyzw(s[4], s[5]) for s in states])
-        poses = np.array([self.X_world_base(), *(pose_from_quat_xyzw(s[0], s[1]) for s in states)])
+        poses, frames = self._link_states()
         origins = frames[self._joints, :3, 3]
         axes = np.einsum("nij,nj->ni", frames[self._joints, :3, :3], self._axes)
         points = np.vstack([poses[:, :3, 3], point])
@@ -149,7 +146,7 @@ class HeldPart:
         turning = self._kinds != p.JOINT_PRISMATIC
         angular = np.where(turning[:, None], axes, 0.0)
         lever = points[:, None, :] - origins[None, :, :]
-        linear = np.where(turning[:, None], np.cross(axes[None], lever), axes[None])
+        linear = np.where(turning[:, None], np.einsum("aij,naj->nai", _cross(axes), lever), axes[None])
         carried = self._carries[links][:, :, None]
         joint = np.concatenate([linear * carried, np.broadcast_to(angular, linear.shape) * carried], axis=2)
         if self._fixed:

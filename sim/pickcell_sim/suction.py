@@ -8,6 +8,7 @@ Which cups and vacuum sources there are: :mod:`pickcell_sim.cups`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class Seal:
         """Share of the rim that has the surface under it."""
         return float(np.isfinite(self.deviation_m).mean())
 
-    @property
+    @cached_property
     def gap_m(self) -> float:
         """Height of the slot that leaks as much as the unloaded rim does, averaged round the rim."""
         return self.gap_when_open(np.zeros(len(self.deviation_m)))
