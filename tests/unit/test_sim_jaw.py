@@ -8,6 +8,7 @@ import pytest
 from sim_rig import add_block, driven, height
 
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.jaw import PAD_STIFFNESS
 from pickcell_sim.ports import SimPorts
 
 
@@ -81,6 +82,20 @@ def test_friction_holds_what_coulomb_allows(force: float, holds: bool) -> None:
         driver.advance(1.0)
         fallen = before - height(driver.world, block)
         assert (fallen < 0.002) if holds else (fallen > 0.1)
+
+
+@pytest.mark.parametrize("force", [5.0, 20.0])
+def test_a_soft_thing_is_squeezed_by_both_stiffnesses_in_series(force: float) -> None:
+    """Plush of 1.5 kN/m per contact against pads of 30 kN/m: four corners on either side give way by F / 4k each."""
+    with driven() as driver:
+        block = block_between_the_pads(driver, 0.05, 0.2)
+        p.changeDynamics(block, -1, contactStiffness=1500.0, contactDamping=20.0, physicsClientId=driver.world.client)
+        assert SimPorts(driver).set_jaw(0.0, force).unwrap().stalled
+        driver.advance(0.4)
+        squeezed = 0.05 - driver.jaw.width_m
+        assert squeezed == pytest.approx(2 * force / (4 / (1 / 1500 + 1 / PAD_STIFFNESS)), rel=0.05)
+        assert driver.jaw_state().force_n == pytest.approx(force, rel=0.15)
+        assert abs(driver.jaw.speed_mps) < 1e-3
 
 
 def test_an_off_centre_block_is_centred_and_held() -> None:
