@@ -51,7 +51,7 @@ VIEWS: dict[Kind, tuple[Eye, Eye, float]] = {
 """Eye, target and horizontal field of view (degrees) of what no camera of the cell would show best."""
 
 SHOWN: dict[Kind, tuple[int, float]] = {
-    Kind.TARGET_SHIFT: (13, 1.2),
+    Kind.TARGET_SHIFT: (0, 1.2),
     Kind.NEIGHBOUR_SHIFT: (13, 1.2),
     Kind.INTRUDER: (1, 2.0),
     Kind.SLIP_IN_HAND: (8, 0.35),
