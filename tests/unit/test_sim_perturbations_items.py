@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pybullet as p
 import pytest
@@ -12,13 +14,16 @@ from pickcell_sim.driver import SimDriver
 from pickcell_sim.fill import fill_tote
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, spawn_item
+from pickcell_sim.items.totes import load_tote
 from pickcell_sim.perturbations import Kind, LogEntry, Perturbation, Perturbations, PerturbationScript, draw_script, hold
 from pickcell_sim.perturbations.hold import TUG_S
 from pickcell_sim.perturbations.shove import free_direction, neighbours
 from pickcell_sim.ports import SimPorts
+from pickcell_sim.truth import Truth
 from pickcell_sim.world import ItemBody
 
 FLOOR = 0.006
+TOTES = Path(__file__).resolve().parents[2] / "config" / "totes"
 
 
 def shove(kind: Kind, seed: int, distance_m: float, turn_deg: float, force_n: float = 30.0) -> Perturbation:
@@ -151,6 +156,24 @@ def test_the_same_seed_gives_the_same_world() -> None:
     (log, poses), (log_again, poses_again) = once(), once()
     assert log == log_again and len(log) == 4
     np.testing.assert_array_equal(poses, poses_again)
+
+
+@pytest.mark.slow
+def test_shoves_in_cluttered_totes_come_about_as_far_as_scripted() -> None:
+    """72 shoves in the demo's items, filled by three seeds: neighbours and slopes add their part. Prints the figures."""
+    contents, ratios, moved = load_tote(TOTES / "demo.yaml"), [], []
+    for seed in range(3):
+        with driven(seed=seed) as driver:
+            items = sorted(i.item_id for i in fill_tote(driver.world, contents.skus, seed))
+            for number in range(24):
+                (perturbation,) = draw_script(Kind.TARGET_SHIFT, 100 * seed + number).perturbations
+                log = run(driver, perturbation, 2.0, items[number % len(items)])
+                moved.append(log[-1].magnitude["moved_m"])
+                ratios.append(moved[-1] / perturbation.magnitude["distance_m"])
+            assert set(Truth(driver).items_in("source")) == set(items), "none is shoved out of the tote"
+    share = np.mean((np.array(moved) > 0.01) & (np.array(moved) < 0.06))
+    print(f"moved / scripted: {np.quantile(ratios, [0.1, 0.5, 0.9]).round(2)}; within 1 to 6 cm: {share:.0%}")
+    assert 0.9 < np.median(ratios) < 1.4 and share > 0.7
 
 
 # -- the hold ------------------------------------------------------------------------------------------------------------
