@@ -124,11 +124,10 @@ class Scorer:
         return held
 
     def _in_hand(self, item: ItemBody) -> bool:
-        """Whether fingers or cup touch any part of an item."""
+        """Whether fingers or cup touch any part of an item; its content is inside, and touches only itself."""
         world = self._world
         return any(
-            p.getClosestPoints(body, world.robot.body, TOUCH_M, linkIndexB=link, physicsClientId=world.client)
-            for body in item.bodies
+            p.getClosestPoints(item.body, world.robot.body, TOUCH_M, linkIndexB=link, physicsClientId=world.client)
             for link in self._hand
         )
 
@@ -136,9 +135,7 @@ class Scorer:
         """Whether the item rests on a tote or the table (resting on other items is followed by :meth:`_held`)."""
         world = self._world
         furniture = (world.table, *world.totes.values())
-        return any(
-            p.getClosestPoints(part, body, 0.001, physicsClientId=world.client) for part in item.bodies for body in furniture
-        )
+        return any(p.getClosestPoints(item.body, body, 0.001, physicsClientId=world.client) for body in furniture)
 
     def _touching(self, item: ItemBody) -> set[int]:
         """Items that an item touches."""
