@@ -15,6 +15,8 @@ from pickcell_sim.bench.run import PAIRED
 TITLE = "Benchmarks"
 SUITE_ORDER = ("packed", "pile", "tote", "books_boxes", "flats", "bags", "perturbed")
 STRATEGY_ORDER = ("suction", "pinch", "auto", PAIRED)
+MANY_METRICS = 20
+"""More figures than this are folded away."""
 PERCEPTIONS = {
     "true": "True perception: every item's true pose and shape is known, which separates causes",
     "estimated": "Estimated perception: the pipeline sees through the cameras alone",
@@ -60,7 +62,13 @@ def write_pages(folder: Path) -> list[Path]:
     if details:
         blocks += [Heading(2, "Each run"), *details]
     for name, result in others.items():
-        blocks += [Heading(2, name), *_plain(result)]
+        report = folder / f"{name}.md"  # some benchmarks write a page of their own
+        more: list[Block] = [Text(f"More: [{report.name}]({report.name}).")] if report.is_file() else []
+        picture = folder / "plots" / f"{name}.png"
+        more += [Image(picture, name)] if picture.is_file() else []
+        inside = _plain(result)
+        shown = inside if len(result.metrics) <= MANY_METRICS else [Folded(f"{len(result.metrics)} figures", tuple(inside))]
+        blocks += [Heading(2, name), *more, *shown]
     markdown, page = folder / "README.md", folder / "index.html"
     markdown.write_text(to_markdown(blocks, folder))
     page.write_text(to_html(f"pickcell {TITLE.lower()}", blocks))
@@ -171,7 +179,7 @@ def _tallies(result: BenchResult) -> list[Block]:
         name = key.replace("_", " ").capitalize()
         if isinstance(value, dict) and value:
             blocks.append(Text(f"{name}: {', '.join(f'{k} {v}' for k, v in _flat(value).items())}."))
-        elif isinstance(value, list) and value:
+        elif isinstance(value, list) and value and not isinstance(value[0], dict):
             blocks.append(Text(f"{name}: {'; '.join(map(str, value))}."))
     return blocks
 
