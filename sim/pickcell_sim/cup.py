@@ -13,6 +13,7 @@ from pickcell_sim.cup_hold import Hold, LipState
 from pickcell_sim.cups import cup_of_hand, source_of_hand
 from pickcell_sim.held_part import HeldPart
 from pickcell_sim.lip import RIM_RAYS, ROBOT_GROUP, Surface, Waves, measure_seal, surface_of
+from pickcell_sim.quick_pose import pose_of
 from pickcell_sim.suction import AMBIENT_PA, Cup, Pump, Seal, lip_opening, vacuum_at_leak
 from pickcell_sim.world import ItemBody, SimWorld
 
@@ -203,16 +204,18 @@ class SuctionCup:
         self._pressed_steps = self._pressed_steps + 1 if pressed is not None else 0
         if pressed is None or self._pressed_steps < PRESS_STEPS:
             return
-        part = HeldPart(self._world.client, *pressed)
-        item = self._world.item_of_body(part.body)
+        body, link = pressed
+        client, item = self._world.client, self._world.item_of_body(body)
         surface = self.surface_of(item)
         waves = self._waves(item, surface)
         X_world_lip = self._robot.X_world_link("cup_link")
-        seal = measure_seal(self._world.client, self.cup, X_world_lip, part.body, part.X_world_base(), waves)
+        X_world_item = pose_of(*p.getBasePositionAndOrientation(body, physicsClientId=client))
+        seal = measure_seal(client, self.cup, X_world_lip, body, X_world_item, waves)
         porosity = surface.permeance_m_per_s_pa * self.cup.area_m2
         if seal.tilt_rad <= self.cup.tilt_max_rad and self._steady_pa(seal, porosity) >= SEAL_MIN_PA:
+            part = HeldPart(client, body, link)
             self._hold = Hold(part, item, inverse(part.state()[0]) @ X_world_lip, seal, waves, porosity)
-            self._collide(part.body, False)
+            self._collide(body, False)
 
     def _waves(self, item: ItemBody | None, surface: Surface) -> Waves | None:
         """The folds of an item's surface: new ones with each attempt, since handling moves them."""

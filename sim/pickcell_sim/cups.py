@@ -1,14 +1,14 @@
 """The cups and vacuum sources that a hand can be fitted with, and what vacuum a film under a cup bears.
 
-A cell names them: ``hand: {cup: 30mm, vacuum_source: ejector}``. The names and the cups' radii are the core's
-(:data:`pickcell.cell.CUP_RADII_M`); their physics is here.
+A cell names them: ``hand: {cup: 30mm, vacuum_source: ejector}``. The names, the cups' radii and the sources' vacuum are the
+core's (:data:`pickcell.cell.CUP_RADII_M`, :data:`pickcell.cell.SOURCE_VACUUM_PA`); their physics is here.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pickcell.cell import CUP_RADII_M, HandConfig
+from pickcell.cell import CUP_RADII_M, SOURCE_VACUUM_PA, HandConfig
 from pickcell_sim.suction import Cup, Pump
 
 REFERENCE_RADIUS_M = 0.015
@@ -51,9 +51,9 @@ CUPS: dict[str, Cup] = {name: cup_of_radius(radius) for name, radius in CUP_RADI
 
 SOURCES: dict[str, Pump] = {
     # 60 l/min: under a cup of 40 mm 75 kPa with no gap, 21 at 0.05 mm, 8 at 0.1 mm.
-    "ejector": Pump(),
+    "ejector": Pump(vacuum_pa=SOURCE_VACUUM_PA["ejector"]),
     # A side-channel blower on a wide hose (37 m^3/h, assumed) that holds 19 kPa at 0.1 mm; the hose makes it slower.
-    "blower": Pump(flow_m3ps=10.2e-3, vacuum_pa=22_000.0, evacuate_s=0.08, vent_s=0.05),
+    "blower": Pump(flow_m3ps=10.2e-3, vacuum_pa=SOURCE_VACUUM_PA["blower"], evacuate_s=0.08, vent_s=0.05),
 }
 
 

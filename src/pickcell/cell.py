@@ -17,6 +17,9 @@ Vector3 = tuple[float, float, float]
 CUP_RADII_M = {"20mm": 0.010, "30mm": 0.015, "40mm": 0.020}
 """Lip radius of every cup that the hand can be fitted with, by name."""
 
+SOURCE_VACUUM_PA = {"ejector": 75_000.0, "blower": 22_000.0}
+"""What every vacuum source reaches on a tight seal, by name."""
+
 
 class CellConfigError(ValueError):
     """A cell file that cannot be used; the message names the file and every wrong key."""
@@ -83,6 +86,11 @@ class HandConfig(_Strict):
         if isinstance(data, dict) and "cup_radius_m" not in data and data.get("cup") in CUP_RADII_M:
             return {**data, "cup_radius_m": CUP_RADII_M[data["cup"]]}
         return data
+
+    @property
+    def vacuum_max_pa(self) -> float:
+        """What the vacuum source reaches on a tight seal."""
+        return SOURCE_VACUUM_PA[self.vacuum_source]
 
     def fitted(self, cup: str, vacuum_source: str | None = None) -> HandConfig:
         """The same hand with another cup, and another vacuum source if named. Raises ValueError listing what there is."""

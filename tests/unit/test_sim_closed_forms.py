@@ -191,7 +191,7 @@ def test_free_fall(rate_hz: float) -> None:
 
 
 def test_delta_v_of_an_impact_does_not_depend_on_the_step() -> None:
-    """What an impact changes of the speed (ASTM D3332 judges by it): sqrt(2 g h) and a rebound of 5 %, from 120 to 960 Hz."""
+    """What an impact changes of the speed (as in ASTM D3332): sqrt(2 g h) and a rebound of 5 %, from 120 to 960 Hz."""
     height_m = 0.15
     changes = []
     for rate_hz in (120, 240, 480, 960):

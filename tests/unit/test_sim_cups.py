@@ -25,6 +25,7 @@ def test_the_cell_names_cup_and_source_and_the_radius_follows() -> None:
     assert HandConfig(cup="40mm").cup_radius_m == 0.020
     assert HandConfig(cup="40mm", cup_radius_m=0.018).cup_radius_m == 0.018
     assert HandConfig(cup="40mm").fitted("20mm", "blower") == HandConfig(cup="20mm", vacuum_source="blower")
+    assert HandConfig(vacuum_source="blower").vacuum_max_pa == SOURCES["blower"].vacuum_pa < HandConfig().vacuum_max_pa
     assert set(CUPS) == set(CUP_RADII_M) == {"20mm", "30mm", "40mm"}
 
 
