@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pickcell.setup import operate, session
+from pickcell.setup import cli, operate, session
 from pickcell.setup.layout import Layout, find_root, layout_from
 from pickcell.setup.progress import Progress, StepFailed, interruptible
 
@@ -248,3 +248,20 @@ def test_an_interrupt_reaches_the_attached_program_which_may_clean_up(tmp_path: 
     with interruptible(), pytest.raises(KeyboardInterrupt):
         operate.run_attached([sys.executable, "-c", program, str(begun), str(cleaned)], os.environ, tmp_path)
     assert cleaned.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "factor"),
+    [([], None), (["--live"], "1.0"), (["--pace", "0"], "0.0"), (["--pace=.5"], "0.5")],
+)
+def test_the_pace_of_a_cell_is_a_choice_of_its_own(checkout: Checkout, words: list[str], factor: str | None) -> None:
+    options = cli._parser().parse_args(["up", *words])
+    said = [word for word in operate._words(checkout.layout, options, ()) if word.startswith("realtime_factor")]
+    assert said == ([f"realtime_factor:={factor}"] if factor else [])
+
+
+@pytest.mark.parametrize("words", [["--pace", "-1"], ["--pace", "nan"], ["--pace", "fast"], ["--live", "--pace", "2"]])
+def test_a_pace_that_cannot_be_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli._parser().parse_args(["up", *words])
+    assert "pace" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -261,7 +262,21 @@ def _up_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="decides everything random in the simulator")
     parser.add_argument("--window", action="store_true", help="also open the simulator's window")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--live", action="store_true", help="cell time follows the clock (the default)")
+    pace.add_argument("--pace", type=_pace, metavar="X", help="cell seconds per second; 0: as fast as the computer can")
     parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="how long it may take to be ready (120)")
+
+
+def _pace(word: str) -> float:
+    """A real-time factor from the command line."""
+    try:
+        factor = float(word)
+    except ValueError:
+        factor = math.nan
+    if not 0.0 <= factor < math.inf:
+        raise argparse.ArgumentTypeError(f"'{word}' is no pace: cell seconds per second, 0 for as fast as possible")
+    return factor
 
 
 _DEMO_MORE = """\

@@ -159,7 +159,11 @@ def end_leftovers(layout: Layout) -> list[tuple[int, str]]:
 
 def _words(layout: Layout, options: argparse.Namespace, rest: Sequence[str]) -> list[str]:
     words = session.launch_arguments(layout, options.cell, options.tote, options.seed, rest)
-    return [*words, "headless:=false"] if options.window else words
+    if options.window:
+        words.append("headless:=false")
+    if options.live or options.pace is not None:
+        words.append(f"realtime_factor:={1.0 if options.live else options.pace}")
+    return words
 
 
 def _since(now: session.Running) -> str:
