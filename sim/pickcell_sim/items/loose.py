@@ -33,7 +33,13 @@ WALL_M = 0.003
 BEVEL = 0.30
 """Width and height of the bevelled edges, as a share of the thickness."""
 BALL_FRICTION = 0.4
-BALL_ROLLING_M = 0.001
+BALL_ROLLING_M = 0.004
+BALL_STIFFNESS = 3000.0
+BALL_DAMPING = 30.0
+"""N/m and N s/m of a ball's contacts. Grains lose their energy within a few strokes; hard balls would jitter in a bag that
+others lie on, and keep the whole heap awake."""
+BALL_AIR_DAMPING = (0.9, 0.99)
+"""Share of its linear and angular speed that a ball loses per second to the grains around it (assumed)."""
 CONTENTS_GROUP = 128
 """Collision group of balls; shells belong to it too, everything else does not."""
 
@@ -161,6 +167,10 @@ def add_contents(client: int, spec: ItemSpec, shell: int, X_world_item: Pose) ->
             lateralFriction=BALL_FRICTION,
             rollingFriction=BALL_ROLLING_M,
             restitution=0.0,
+            contactStiffness=BALL_STIFFNESS,
+            contactDamping=BALL_DAMPING,
+            linearDamping=BALL_AIR_DAMPING[0],
+            angularDamping=BALL_AIR_DAMPING[1],
             physicsClientId=client,
         )
         bodies.append(body)
