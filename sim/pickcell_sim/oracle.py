@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pickcell.blas import limit_blas_threads
 from pickcell.cell import CellConfig
 from pickcell.completion.box import fit_box
 from pickcell.fusion.config import FusionConfig
@@ -35,7 +36,7 @@ from pickcell.values import (
     VoxelGrid,
 )
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.oracle_maps import Solids, box_planes, exposures, fill_inside, seen, top_heights
+from pickcell_sim.oracle_maps import Solids, box_planes, exposures, inside_solids, seen, top_heights
 from pickcell_sim.oracle_shapes import ItemSurface, item_surface
 from pickcell_sim.places import Where, tote_around
 from pickcell_sim.world import SimWorld
@@ -63,10 +64,9 @@ class OraclePerception:
         *,
         fusion: FusionConfig | None = None,
     ) -> None:
-        """``source``: the world whose truth is told. ``catalogue``: what an instance can be recognised as.
-
-        ``fusion``: gives the resolution of the maps.
-        """
+        """``source``: the world whose truth is told. ``catalogue``: what an instance can be recognised as. ``fusion``: gives
+        the resolution of the maps. Holds numpy's matrix library to one thread from now on, as perception does."""
+        limit_blas_threads(1)
         self.world = source.world if isinstance(source, SimDriver) else source
         self.cell = cell
         self._catalogue = catalogue
@@ -74,9 +74,9 @@ class OraclePerception:
         self._X_base_world = inverse(cell.X_world_base)
         boxes = furniture_boxes(cell)
         self._workspace = Workspace(cell, self._config, boxes)
-        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
         self._furniture = [
-            ((box_planes(box.X_base_box, box.half),), transform_points(box.X_base_box, corners * box.half)) for box in boxes
+            ((box_planes(box.X_base_box, box.half),), np.array([[*box.X_base_box[:3, 3], np.linalg.norm(box.half)]]))
+            for box in boxes
         ]
 
     @property
@@ -94,7 +94,7 @@ class OraclePerception:
         start = time.perf_counter()
         surfaces = [self._in_base(surface) for surface in self._surfaces()]
         content = [s for s in surfaces if tote_around(self.cell, self.cell.X_world_base @ s.X_world_item) is Where.SOURCE]
-        solids = Solids.pack([*self._furniture, *((s.planes, s.vertices) for s in surfaces)])
+        solids = Solids.pack([*self._furniture, *((s.planes, s.spheres) for s in surfaces)])
         instances = self._instances(content, surfaces, solids, manifest)
         points = np.vstack([s.points for s in surfaces]) if surfaces else np.zeros((0, 3))
         scene = Scene(
@@ -132,6 +132,7 @@ class OraclePerception:
             X_world_item=X @ s.X_world_item,
             vertices=transform_points(X, s.vertices),
             planes=tuple(moved(planes) for planes in s.planes),
+            spheres=np.column_stack([transform_points(X, s.spheres[:, :3]), s.spheres[:, 3]]),
             points=transform_points(X, s.points),
             normals=transform_vectors(X, s.normals),
         )
@@ -185,11 +186,9 @@ class OraclePerception:
         """Furniture and surfaces are occupied, the inside of items is unknown as it is to cameras, all else is free."""
         nothing = (np.eye(4), np.zeros(3), np.zeros(3))
         grid = self._workspace.build([], points.astype(np.float32), nothing, np.zeros((0, 4)))
-        inside = np.zeros(grid.state.shape, np.bool_)
-        solids = Solids.pack([(s.planes, s.vertices) for s in surfaces])
-        fill_inside(
-            inside, grid.origin, grid.resolution_m, solids.planes, solids.first, solids.groups, solids.group_first
-        )  # fmt: skip
+        solids = Solids.pack([(s.planes, s.spheres) for s in surfaces])
+        nx, ny, nz = grid.state.shape
+        inside = inside_solids((nx, ny, nz), grid.origin, grid.resolution_m, solids)
         state = grid.state.copy()
         state[(state == Voxel.UNKNOWN) & ~inside] = Voxel.FREE
         return VoxelGrid(grid.origin, grid.resolution_m, state)

@@ -37,22 +37,23 @@ class Solids:
 
     @staticmethod
     def pack(groups: list[tuple[tuple[F64, ...], F64]]) -> Solids:
-        """From the parts' planes and the corners (V, 3) of each group."""
+        """From the parts' planes and spheres (K, 4) of each group."""
         planes = [part for parts, _ in groups for part in parts]
         counts = [len(parts) for parts, _ in groups]
-        spheres = np.array([_sphere(corners) for _, corners in groups]).reshape(-1, 4)
         return Solids(
             np.ascontiguousarray(np.vstack(planes)) if planes else np.zeros((0, 4)),
             np.concatenate([[0], np.cumsum([len(part) for part in planes])]).astype(np.int64),
-            np.repeat(spheres, counts, axis=0),
-            spheres,
+            np.vstack([spheres for _, spheres in groups]) if groups else np.zeros((0, 4)),
+            np.array([_around(spheres) for _, spheres in groups]).reshape(-1, 4),
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         )
 
 
-def _sphere(corners: F64) -> F64:
-    middle = 0.5 * (corners.min(axis=0) + corners.max(axis=0))
-    return np.array([*middle, float(np.linalg.norm(corners - middle, axis=1).max())])
+def _around(spheres: F64) -> F64:
+    """(4,) a sphere around spheres (K, 4)."""
+    low, high = (spheres[:, :3] + side * spheres[:, 3:] for side in (-1.0, 1.0))
+    middle = 0.5 * (low.min(axis=0) + high.max(axis=0))
+    return np.array([*middle, float((np.linalg.norm(spheres[:, :3] - middle, axis=1) + spheres[:, 3]).max())])
 
 
 def box_planes(X: Pose, half: F64) -> F64:
@@ -68,21 +69,30 @@ def seen(points: F64, normals: F64, cameras: list[tuple[CameraModel, Pose]], sol
     eyes = np.array([X[:3, 3] for _, X in cameras]).reshape(-1, 3)
     views = np.array([inverse(X)[:3] for _, X in cameras]).reshape(-1, 3, 4)
     out = np.zeros(len(points), np.bool_)
-    _seen(points, normals, models, eyes, views, solids.planes, solids.first, solids.groups, solids.group_first, out)
+    packed = (solids.planes, solids.first, solids.spheres, solids.groups, solids.group_first)
+    _seen(points, normals, models, eyes, views, *packed, out)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _blocked(ax, ay, az, dx, dy, dz, planes, first, groups, group_first):  # type: ignore[no-untyped-def]
+def _misses(sphere, ax, ay, az, dx, dy, dz, length2):  # type: ignore[no-untyped-def]
+    """Does the segment a + t d, t in 0..1, stay out of a sphere?"""
+    cx, cy, cz = sphere[0] - ax, sphere[1] - ay, sphere[2] - az
+    t = min(max((cx * dx + cy * dy + cz * dz) / length2, 0.0), 1.0)
+    ex, ey, ez = cx - t * dx, cy - t * dy, cz - t * dz
+    return ex * ex + ey * ey + ez * ez > sphere[3] * sphere[3]
+
+
+@njit(cache=True, nogil=True)
+def _blocked(ax, ay, az, dx, dy, dz, planes, first, spheres, groups, group_first):  # type: ignore[no-untyped-def]
     """Does the segment a + t d, t in 0..1, pass through a solid? Clipped against each plane (Cyrus, Beck 1978)."""
     length2 = dx * dx + dy * dy + dz * dz
     for g in range(groups.shape[0]):
-        cx, cy, cz, r = groups[g, 0] - ax, groups[g, 1] - ay, groups[g, 2] - az, groups[g, 3]
-        t = min(max((cx * dx + cy * dy + cz * dz) / length2, 0.0), 1.0)
-        ex, ey, ez = cx - t * dx, cy - t * dy, cz - t * dz
-        if ex * ex + ey * ey + ez * ez > r * r:
+        if _misses(groups[g], ax, ay, az, dx, dy, dz, length2):
             continue
         for k in range(group_first[g], group_first[g + 1]):
+            if _misses(spheres[k], ax, ay, az, dx, dy, dz, length2):
+                continue
             near, far = 0.0, 1.0
             for i in range(first[k], first[k + 1]):
                 rate = planes[i, 0] * dx + planes[i, 1] * dy + planes[i, 2] * dz
@@ -101,7 +111,7 @@ def _blocked(ax, ay, az, dx, dy, dz, planes, first, groups, group_first):  # typ
 
 
 @njit(cache=True, nogil=True)
-def _seen(points, normals, models, eyes, views, planes, first, groups, group_first, out):  # type: ignore[no-untyped-def]
+def _seen(points, normals, models, eyes, views, planes, first, spheres, groups, group_first, out):  # type: ignore[no-untyped-def]
     for n in range(points.shape[0]):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         for c in range(eyes.shape[0]):
@@ -118,9 +128,8 @@ def _seen(points, normals, models, eyes, views, planes, first, groups, group_fir
             if u < 0 or v < 0 or u > models[c, 4] - 1 or v > models[c, 5] - 1:
                 continue
             ax, ay, az = x + START_M * normals[n, 0], y + START_M * normals[n, 1], z + START_M * normals[n, 2]
-            if not _blocked(
-                ax, ay, az, eyes[c, 0] - ax, eyes[c, 1] - ay, eyes[c, 2] - az, planes, first, groups, group_first
-            ):
+            rx, ry, rz = eyes[c, 0] - ax, eyes[c, 1] - ay, eyes[c, 2] - az
+            if not _blocked(ax, ay, az, rx, ry, rz, planes, first, spheres, groups, group_first):
                 out[n] = True
                 break
 
@@ -164,26 +173,30 @@ def top_heights(points: F64, size_xy: F64, ceiling_m: float, resolution_m: float
     return out
 
 
+def inside_solids(shape: tuple[int, int, int], origin: F64, resolution: float, solids: Solids) -> NDArray[np.bool_]:
+    """Which voxels (nx, ny, nz) of a grid have their centre in a solid."""
+    inside = np.zeros(shape, np.bool_)
+    _fill_inside(inside, origin, resolution, solids.planes, solids.first, solids.spheres)
+    return inside
+
+
 @njit(cache=True, nogil=True)
-def fill_inside(inside, origin, resolution, planes, first, groups, group_first):  # type: ignore[no-untyped-def]
-    """Set voxels of ``inside`` (nx, ny, nz) whose centre lies in a solid, in place."""
+def _fill_inside(inside, origin, resolution, planes, first, spheres):  # type: ignore[no-untyped-def]
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    for g in range(groups.shape[0]):
+    for part in range(spheres.shape[0]):
         for a in range(3):
-            low[a] = max(0, int(np.floor((groups[g, a] - groups[g, 3] - origin[a]) / resolution)))
-            high[a] = min(inside.shape[a], int(np.ceil((groups[g, a] + groups[g, 3] - origin[a]) / resolution)) + 1)
+            low[a] = max(0, int(np.floor((spheres[part, a] - spheres[part, 3] - origin[a]) / resolution)))
+            high[a] = min(inside.shape[a], int(np.ceil((spheres[part, a] + spheres[part, 3] - origin[a]) / resolution)) + 1)
         for i in range(low[0], high[0]):
             x = origin[0] + (i + 0.5) * resolution
             for j in range(low[1], high[1]):
                 y = origin[1] + (j + 0.5) * resolution
                 for k in range(low[2], high[2]):
                     z = origin[2] + (k + 0.5) * resolution
-                    for part in range(group_first[g], group_first[g + 1]):
-                        within = True
-                        for m in range(first[part], first[part + 1]):
-                            if planes[m, 0] * x + planes[m, 1] * y + planes[m, 2] * z > planes[m, 3]:
-                                within = False
-                                break
-                        if within:
-                            inside[i, j, k] = True
+                    within = True
+                    for m in range(first[part], first[part + 1]):
+                        if planes[m, 0] * x + planes[m, 1] * y + planes[m, 2] * z > planes[m, 3]:
+                            within = False
                             break
+                    if within:
+                        inside[i, j, k] = True

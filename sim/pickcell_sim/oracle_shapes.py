@@ -5,12 +5,13 @@ Rigid items are brought to the exact size of their recipe: physics makes cards t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pybullet as p
+from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
@@ -23,6 +24,8 @@ F64 = NDArray[np.float64]
 
 SPACING_M = 0.003
 """Distance of the sampled points: the resolution of fusion's surface."""
+INSIDE_M, FACING_M = 2e-4, 4e-4
+"""A sample this deep in another part is inside; one this near to a face that looks at it lies against it."""
 ROUND_SEGMENTS = 40
 """A cylinder or sphere is a polyhedron with so many sides."""
 
@@ -96,6 +99,8 @@ class ItemSurface:
     """(V, 3) corners of all its parts."""
     planes: tuple[F64, ...]
     """(F, 4) of each convex part."""
+    spheres: F64
+    """(K, 4) centre and radius around each part."""
     points: F64
     """(N, 3) samples of the surface of the union of its parts."""
     normals: F64
@@ -108,33 +113,83 @@ def item_surface(client: int, item: ItemBody) -> ItemSurface:
     shape = _known_shape(item.name) if joints == 0 else None
     parts = shape or _posed_parts(client, item, joints)
     poses = _link_poses(client, item.body, joints)
-    vertices, planes, points, normals, owner = [], [], [], [], []
-    for k, part in enumerate(parts):
-        X = poses[part.link]
-        vertices.append(transform_points(X, part.vertices))
-        turned = part.planes[:, :3] @ X[:3, :3].T
-        planes.append(np.column_stack([turned, part.planes[:, 3] + turned @ X[:3, 3]]))
-        points.append(transform_points(X, part.points))
-        normals.append(part.normals @ X[:3, :3].T)
-        owner.append(np.full(len(part.points), k))
-    where, outward, of = np.vstack(points), np.vstack(normals), np.concatenate(owner)
+    moved = [_moved(part, poses[part.link]) for part in parts]
+    points, normals = np.vstack([part.points for part in moved]), np.vstack([part.normals for part in moved])
+    if joints:  # of a rigid body it is done once, see _bare
+        seen = ~_inside_others(moved)
+        points, normals = points[seen], normals[seen]
+    return ItemSurface(
+        item,
+        poses[-1],
+        joints == 0,
+        np.vstack([part.vertices for part in moved]),
+        tuple(part.planes for part in moved),
+        np.array([bounding_sphere(part.vertices) for part in moved]),
+        points,
+        normals,
+    )
+
+
+def bounding_sphere(corners: F64) -> F64:
+    """(4,) centre and radius of a sphere around points (V, 3), centred on their bounding box."""
+    middle = 0.5 * (corners.min(axis=0) + corners.max(axis=0))
+    return np.array([*middle, float(np.linalg.norm(corners - middle, axis=1).max())])
+
+
+def _moved(part: Part, X: Pose) -> Part:
+    turned = part.planes[:, :3] @ X[:3, :3].T
+    return Part(
+        part.link,
+        transform_points(X, part.vertices),
+        np.column_stack([turned, part.planes[:, 3] + turned @ X[:3, 3]]),
+        transform_points(X, part.points),
+        part.normals @ X[:3, :3].T,
+    )
+
+
+def _bare(parts: list[Part]) -> tuple[Part, ...]:
+    """Parts of one rigid body, each with those of its samples that lie on the surface of them all."""
+    hidden = np.split(_inside_others(parts), np.cumsum([len(part.points) for part in parts])[:-1])
+    return tuple(replace(part, points=part.points[~h], normals=part.normals[~h]) for part, h in zip(parts, hidden))
+
+
+def _inside_others(parts: list[Part]) -> NDArray[np.bool_]:
+    """Which samples of all parts, in order, lie inside another part of the same item, or on a face that another one lies
+    against."""
+    hidden = np.zeros(sum(len(part.points) for part in parts), np.bool_)
     if len(parts) > 1:
-        bare = ~_inside_others(where, outward, of, planes)
-        where, outward = where[bare], outward[bare]
-    return ItemSurface(item, poses[-1], joints == 0, np.vstack(vertices), tuple(planes), where, outward)
-
-
-def _inside_others(points: F64, normals: F64, owner: NDArray[np.int64], planes: list[F64]) -> NDArray[np.bool_]:
-    """Which points (N, 3) lie inside another part of the same item, or on a face that another part lies against."""
-    hidden = np.zeros(len(points), bool)
-    for k, plane in enumerate(planes):
-        other = np.flatnonzero((owner != k) & ~hidden)
-        height = points[other] @ plane[:, :3].T - plane[:, 3]
-        nearest = height.argmax(axis=1)
-        out = height[np.arange(len(other)), nearest]
-        facing = np.einsum("ij,ij->i", normals[other], plane[nearest, :3]) < -0.9
-        hidden[other[(out < -2e-4) | ((out < 4e-4) & facing)]] = True
+        _hide(
+            np.ascontiguousarray(np.vstack([part.points for part in parts])),
+            np.ascontiguousarray(np.vstack([part.normals for part in parts])),
+            np.repeat(np.arange(len(parts)), [len(part.points) for part in parts]),
+            np.ascontiguousarray(np.vstack([part.planes for part in parts])),
+            np.concatenate([[0], np.cumsum([len(part.planes) for part in parts])]),
+            np.array([bounding_sphere(part.vertices) for part in parts]),
+            hidden,
+        )
     return hidden
+
+
+@njit(cache=True, nogil=True)
+def _hide(points, normals, owner, planes, first, spheres, hidden):  # type: ignore[no-untyped-def]
+    for n in range(points.shape[0]):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        for k in range(spheres.shape[0]):
+            dx, dy, dz, r = x - spheres[k, 0], y - spheres[k, 1], z - spheres[k, 2], spheres[k, 3] + FACING_M
+            if k == owner[n] or dx * dx + dy * dy + dz * dz > r * r:
+                continue
+            out, nearest = -np.inf, first[k]
+            for m in range(first[k], first[k + 1]):
+                height = planes[m, 0] * x + planes[m, 1] * y + planes[m, 2] * z - planes[m, 3]
+                if height > out:
+                    out, nearest = height, m
+                if out > FACING_M:
+                    break
+            facing = normals[n, 0] * planes[nearest, 0]
+            facing += normals[n, 1] * planes[nearest, 1] + normals[n, 2] * planes[nearest, 2]
+            if out < -INSIDE_M or (out < FACING_M and facing < -0.9):
+                hidden[n] = True
+                break
 
 
 def _link_poses(client: int, body: int, joints: int) -> dict[int, Pose]:
@@ -174,7 +229,8 @@ def _posed_parts(client: int, item: ItemBody, joints: int) -> tuple[Part, ...]:
         low, span = everything.min(axis=0), np.ptp(everything, axis=0)
         middle = low + 0.5 * span
         pieces = [(link, middle + (v - middle) * (size / np.maximum(span, 1e-6))) for link, v in pieces]
-    parts = tuple(convex_part(link, v) for link, v in pieces)
+    made = [convex_part(link, v) for link, v in pieces]
+    parts = _bare(made) if joints == 0 else tuple(made)
     if size is not None:  # bodies without a recipe may differ under one name
         _POSED[key] = parts
     return parts
@@ -204,7 +260,7 @@ def _known_shape(sku: str) -> tuple[Part, ...]:
         return ()
     if spec.kind != "irregular":
         return ()
-    return tuple(convex_part(-1, np.asarray(part.vertices)) for part in load_blob(spec.source, spec.scale).parts)
+    return _bare([convex_part(-1, np.asarray(part.vertices)) for part in load_blob(spec.source, spec.scale).parts])
 
 
 def _shape_vertices(shape: tuple) -> list[F64]:  # type: ignore[type-arg]

@@ -21,9 +21,9 @@ from pickcell_sim.cell import InProcessCell
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.fill import fill_tote
 from pickcell_sim.items.assets import item_spec
-from pickcell_sim.items.spawn import item_pose, spawn_item
+from pickcell_sim.items.spawn import item_pose, outline, spawn_item
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.items.totes import load_tote
+from pickcell_sim.items.totes import load_split, load_tote
 from pickcell_sim.oracle import OraclePerception
 from pickcell_sim.oracle_shapes import convex_part
 from pickcell_sim.scorer import PickResult, Scorer
@@ -75,6 +75,27 @@ def test_instances_are_the_items_with_their_true_sizes_poses_and_names(demo: tup
         local = transform_points(inverse(instance.shape.X_base_box), instance.shape.cloud.points)
         assert (np.abs(local) <= 0.5 * instance.shape.extents_m + 1e-4).all()
         assert (np.ptp(local, axis=0) > 0.9 * instance.shape.extents_m - 0.004).all()
+
+
+KIND_SKUS = sorted({sku.rpartition("-")[0]: sku for sku in load_split("test") if not sku.startswith("irregular")}.values())
+
+
+@pytest.mark.parametrize("sku", KIND_SKUS)
+def test_every_kind_of_item_has_its_true_shape(driver: SimDriver, sku: str) -> None:
+    size = np.asarray(item_spec(sku).size_m)
+    item = spawn_item(driver.world, sku, at(0.5, 0.0, size[2] / 2 + 0.001, 0.3))
+    instance = look(driver, **{sku: 1}).instances[0]
+    np.testing.assert_allclose(instance.shape.extents_m, np.sort(size)[::-1], atol=2e-4)
+    X_base_item = inverse(driver.cell.X_world_base) @ item_pose(driver.world, item)
+    hull = outline(sku)
+    middle = transform_points(X_base_item, 0.5 * (hull.min(axis=0) + hull.max(axis=0))[None])[0]
+    np.testing.assert_allclose(instance.shape.X_base_box[:3, 3], middle, atol=1e-3)
+    cloud = instance.shape.cloud
+    assert len(cloud) > 500 and len(instance.visible) > 0.2 * len(cloud)
+    np.testing.assert_allclose(np.linalg.norm(cloud.normals, axis=1), 1.0, atol=1e-5)
+    outward = np.einsum("ij,ij->i", cloud.points - instance.shape.X_base_box[:3, 3], cloud.normals)
+    assert (outward > 0).mean() > 0.85
+    assert (instance.visible.normals[:, 2] > -0.6).all() and instance.exposure == 1.0
 
 
 def test_samples_of_a_box_lie_on_it_evenly_with_outward_normals() -> None:
