@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 import pybullet as p
@@ -27,6 +28,10 @@ FORCE_MIN_N = 2.0
 OPENING_FORCE_MAX_N = 10.0
 """The firmware opens with no more, so that opening against a wall does not push the arm away."""
 WIDTH_NOISE_M = 5e-5
+FORCE_FILTER_S = 0.025
+"""Time constant of the force estimate."""
+WIDTH_FILTER_S = 0.0145
+"""Time constant of the width by which a stall is judged, so that the jitter of a contact does not count as motion."""
 FORCE_NOISE = 0.03
 """Relative error of the force estimate, drawn anew for each reading."""
 
@@ -127,11 +132,14 @@ class Jaw:
         self.speed_mps = left[1] + right[1]
         # The motors push with their limit when stalled and next to nothing when free, like the current of a real drive.
         effort = 0.5 * (abs(left[3]) + abs(right[3]))
-        self._pad_force_n += 0.15 * (effort - self._pad_force_n)
-        # Judged on a smoothed width, so that the jitter of a contact does not count as motion.
+        self._pad_force_n += self._share(FORCE_FILTER_S) * (effort - self._pad_force_n)
         before = self._slow_width_m
-        self._slow_width_m += 0.25 * (self.width_m - self._slow_width_m)
+        self._slow_width_m += self._share(WIDTH_FILTER_S) * (self.width_m - self._slow_width_m)
         if abs(self._slow_width_m - before) / self._clock.step_s < STALL_SPEED_MPS:
             self._still_s += self._clock.step_s
         else:
             self._still_s = 0.0
+
+    def _share(self, time_s: float) -> float:
+        """What a filter of this time constant takes over in one physics step, whatever its length."""
+        return 1.0 - exp(-self._clock.step_s / time_s)

@@ -98,6 +98,23 @@ def test_a_soft_thing_is_squeezed_by_both_stiffnesses_in_series(force: float) ->
         assert abs(driver.jaw.speed_mps) < 1e-3
 
 
+def test_stall_and_force_do_not_depend_on_the_division_of_steps() -> None:
+    stalled_after, forces = [], []
+    for substeps in (1, 2):
+        with driven() as driver:
+            driver.world.set_substeps(substeps)
+            block_between_the_pads(driver, 0.05, 0.2)
+            driver.move_jaw(0.0, 20.0)
+            while not driver.jaw.stalled:
+                driver.step()
+                assert driver.now_s < 2.0
+            stalled_after.append(driver.now_s)
+            driver.advance(0.2)
+            forces.append(driver.jaw_state().force_n)
+    assert stalled_after[0] == pytest.approx(stalled_after[1], abs=0.025)
+    np.testing.assert_allclose(forces, 20.0, rtol=0.15)
+
+
 def test_an_off_centre_block_is_centred_and_held() -> None:
     with driven() as driver:
         block = block_between_the_pads(driver, 0.03, 0.1, sideways=0.02)
