@@ -25,7 +25,7 @@ from pickcell_sim.items.spawn import item_pose, outline, spawn_item
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import load_split, load_tote
 from pickcell_sim.oracle import OraclePerception
-from pickcell_sim.oracle_shapes import convex_part
+from pickcell_sim.oracle_shapes import convex_part, item_surface
 from pickcell_sim.scorer import PickResult, Scorer
 
 CATALOGUE = load_catalogue()
@@ -93,8 +93,12 @@ def test_every_kind_of_item_has_its_true_shape(driver: SimDriver, sku: str) -> N
     cloud = instance.shape.cloud
     assert len(cloud) > 500 and len(instance.visible) > 0.2 * len(cloud)
     np.testing.assert_allclose(np.linalg.norm(cloud.normals, axis=1), 1.0, atol=1e-5)
-    outward = np.einsum("ij,ij->i", cloud.points - instance.shape.X_base_box[:3, 3], cloud.normals)
-    assert (outward > 0).mean() > 0.85
+    solid = item_surface(driver.world.client, item)
+    outside, beneath = (
+        np.min([(p @ planes[:, :3].T - planes[:, 3]).max(axis=1) for planes in solid.planes], axis=0)
+        for p in (solid.points + 1e-3 * solid.normals, solid.points - 2e-4 * solid.normals)
+    )
+    assert (outside > 0).mean() > 0.97 and (beneath < 0).all()  # a step along the normal leaves the item
     assert (instance.visible.normals[:, 2] > -0.6).all() and instance.exposure == 1.0
 
 
