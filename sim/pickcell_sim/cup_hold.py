@@ -23,6 +23,10 @@ SLIP_LOSS_CONFORMITIES = 2.0
 """A lip that has slid by this many times its conformity in one go, without pause, has rolled over (assumed)."""
 OTHERS_MAX = np.array([0.5, 0.5, 0.5, 10.0, 10.0, 10.0])
 """Bound on the velocity change per step (m/s, rad/s) expected from other forces: an impact is not extrapolated."""
+OTHERS_LASTING = np.array([20.0, 20.0, 20.0, 0.3, 0.3, 0.3])
+"""Bound (N, Nm) on those that last: what a light thing (a card under the thrust of the slide) has beyond OTHERS_MAX."""
+OTHERS_LASTING_SHARE = 0.1
+"""Of what is seen in a step; the rest is from before."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,19 @@ class _OtherForces:
     velocity: Array
     pull: Array
     """(6,) velocity change that the spring was expected to make in the step after ``velocity`` was read."""
+    lasting: Array = field(default_factory=lambda: np.zeros(6))
+    """(6,) what has lasted beyond OTHERS_MAX."""
 
-    def velocity_change(self, velocity: Array) -> Array:
-        """(6,) change over one step that is not the spring's, from the newest relative velocity; bounded."""
-        return np.clip(velocity - self.velocity - self.pull, -OTHERS_MAX, OTHERS_MAX)
+    def velocity_change(self, velocity: Array, bound: Array) -> Array:
+        """(6,) change over one step that is not the spring's, from the newest relative velocity.
+
+        ``bound`` (6,): of what lasts.
+        """
+        seen = velocity - self.velocity - self.pull
+        sudden = np.clip(seen, -OTHERS_MAX, OTHERS_MAX)
+        beyond = np.clip(seen - sudden, -bound, bound)
+        self.lasting = self.lasting + OTHERS_LASTING_SHARE * (beyond - self.lasting)
+        return sudden + self.lasting
 
 
 @dataclass
@@ -112,10 +125,13 @@ class Hold:
         velocity = np.concatenate([R.T @ (part_linear - lip_linear), R.T @ (angular - lip.angular)])
         mobility = self.part.mobility(R, point, X_world_part)
         mobility[2, 2] += slide_mobility
-        others = self._others.velocity_change(velocity) if self._others else np.zeros(6)
+        others, lasting = np.zeros(6), np.zeros(6)
+        if self._others is not None:
+            others = self._others.velocity_change(velocity, step_s * np.diag(mobility) * OTHERS_LASTING)
+            lasting = self._others.lasting
         stretch = _displacement(inverse(lip.X_world_lip) @ X_world_anchor)
         force, slip_use = sliding_spring(cup, stretch, velocity + others, mobility, step_s, grip_n)
-        self._others = _OtherForces(velocity, step_s * mobility @ force)
+        self._others = _OtherForces(velocity, step_s * mobility @ force, lasting)
         self.wrench = -force
         self.use = (hold_use(self.wrench, vacuum_pa, cup)[0], slip_use)
         return Pull(force, point)

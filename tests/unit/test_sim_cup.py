@@ -58,6 +58,15 @@ def test_presses_with_the_thrust_of_the_slide_not_with_the_arm() -> None:
         np.testing.assert_allclose(driver.arm.position, still, atol=1e-4)
 
 
+@pytest.mark.parametrize("mass", [0.02, 0.05])
+def test_a_light_thing_feels_the_whole_thrust(mass: float) -> None:
+    """A card between cup and floor: what the floor does to it in a step is far more than its own weight does."""
+    with driven() as driver:
+        card, _ = seal_on_block(driver, (0.08, 0.05, 0.003), mass)
+        assert driver.cup.held_body == card
+        assert driver.cup.held_wrench[2] == pytest.approx(-(8.0 + 0.12 * 9.81), abs=0.7)
+
+
 def test_peels_straight_off_at_the_vacuum_force() -> None:
     """F_z = dP A, here 75 kPa on a lip of 15 mm: 53.0 N."""
     with driven() as driver:

@@ -196,11 +196,10 @@ def peak_peel_n(rate_hz: float, light_kg: float, monkeypatch: pytest.MonkeyPatch
         driver.close()
 
 
-def test_halved_steps_bring_the_load_of_a_cover_to_what_finer_steps_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """240 Hz understates what a falling book does to the lip; 480 Hz agree with 960 within 1 %."""
+def test_the_load_of_a_falling_book_does_not_depend_on_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exact mobility of its cover (15 g), even undivided steps of 240 Hz are within 3 % of 960 Hz."""
     coarse = peak_peel_n(240, 0.0, monkeypatch)
     halved = peak_peel_n(240, 0.06, monkeypatch)
     fine = peak_peel_n(960, 0.0, monkeypatch)
-    assert coarse < halved
-    assert halved == pytest.approx(fine, rel=0.01)
-    assert coarse == pytest.approx(fine, rel=0.04)
+    assert halved == pytest.approx(fine, rel=0.03)
+    assert coarse == pytest.approx(fine, rel=0.03)
