@@ -38,7 +38,7 @@ MEASURE_EVERY_M = 5e-4
 """A lip that has slid this far meets another part of the surface."""
 LIGHT_PART_KG = 0.060
 LIGHT_SUBSTEPS = 2
-"""While a lighter part on joints (a book's cover, a mailer's plate) is held, steps are half as long: its hinge moves fast."""
+"""While a lighter part on joints (a book's cover, a mailer's plate) is held, steps are half as long."""
 
 
 class SuctionCup:
