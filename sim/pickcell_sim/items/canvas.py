@@ -27,6 +27,8 @@ FACES = {
     "serif-italic": "DejaVuSerif-Italic.ttf",
     "mono": "DejaVuSansMono-Bold.ttf",
 }
+BARCODE_MODULES = 109
+"""Across an EAN-13 with its quiet zones."""
 _SCALE = 2
 _SMALLEST_PX = 7
 """Of the finished picture: smaller letters are a grey smear."""
@@ -179,7 +181,7 @@ class Canvas:
 
 def barcode_picture(code: str, room: tuple[int, int]) -> Image.Image:
     """Bars of an EAN-13 with quiet zones and, where there is room, its digits; no wider than ``room`` (pixels)."""
-    bars = np.pad(np.where(modules(code), 0, 255).astype(np.uint8), 7, constant_values=255)
+    bars = np.pad(np.where(modules(code), 0, 255).astype(np.uint8), 7, constant_values=255)  # quiet zones
     per_module = max(1, room[0] // bars.size)
     row = np.repeat(bars, per_module)
     digits_px = 11 if room[1] >= 30 else 0

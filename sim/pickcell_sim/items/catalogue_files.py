@@ -49,7 +49,7 @@ def draw_splits() -> tuple[dict[str, list[str]], list[str]]:
             splits[SPLITS[(0, 2, 1)[i % 3]]] += groups[key]
         for key, split in zip(rng.permutation(rest).tolist(), _deal(len(rest), _SHARES)):
             splits[split] += groups[key]
-    _deal_shelf(specs, splits)
+    deal_shelf(specs, splits)
     listed += [sku for sku in specs]
     usable = _usable_irregulars()
     order = np.random.default_rng([SEED, 21]).permutation(usable).tolist()
@@ -62,7 +62,7 @@ def draw_splits() -> tuple[dict[str, list[str]], list[str]]:
     return {name: sorted(skus) for name, skus in splits.items()}, sorted(listed)
 
 
-def _deal_shelf(specs: dict[str, ItemSpec], splits: dict[str, list[str]]) -> None:
+def deal_shelf(specs: dict[str, ItemSpec], splits: dict[str, list[str]]) -> None:
     """Deal the kinds of the shelf: each split gets some of every kind, each family stays together."""
     families: dict[str, list[str]] = {}
     for spec in specs.values():

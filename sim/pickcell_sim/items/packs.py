@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pickcell_sim.items.canvas import Box, Canvas, Rgb, luminance, mix, readable_on
+from pickcell_sim.items.canvas import BARCODE_MODULES, Box, Canvas, Rgb, luminance, mix, readable_on
 from pickcell_sim.items.facts import PrintedFacts, printed_facts
 from pickcell_sim.items.motifs import NATURAL, Motif, Palette, motif_of, palette_of
 from pickcell_sim.items.spec import ItemSpec
@@ -169,12 +169,15 @@ def back(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
 
 
 def put_codes(canvas: Canvas, facts: PrintedFacts, box: Box) -> None:
-    """Bars with lot and dates beside them, or below where the box is narrow."""
+    """Bars with lot and dates beside them, or below where that makes the bars too fine to be read."""
     x0, y0, x1, y1 = box
-    beside = (x1 - x0) * canvas.width > 1.9 * (y1 - y0) * canvas.height
+    width_px, height_px = (x1 - x0) * canvas.size[0], (y1 - y0) * canvas.size[1]
+    needed = 2 * BARCODE_MODULES / width_px  # share of the width with which bars are two pixels wide
+    low = height_px < 100 and 0.56 * width_px >= BARCODE_MODULES
+    beside = low or height_px < 45 or (needed <= 0.68 and width_px > 1.6 * height_px)
     lines = [text for text in (facts.lot_text, facts.manufactured_text, facts.expires_text) if text]
     if beside:
-        split = x0 + 0.56 * (x1 - x0)
+        split = x0 + (min(0.68, max(0.56, needed)) if needed <= 0.72 else 0.56) * (x1 - x0)
         canvas.barcode(facts.ean, (x0, y0, split, y1))
         area = (split + 0.03 * (x1 - x0), y0, x1, y1)
     else:

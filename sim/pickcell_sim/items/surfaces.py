@@ -234,7 +234,7 @@ def cap_color(spec: ItemSpec) -> Rgb:
 def fur(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     """Short pile in the SKU's colour."""
     rng = np.random.default_rng([spec.seed, 42])
-    canvas = Canvas(size, COLORS[spec.color].rgb)
+    canvas = Canvas(size, ground(spec))
     canvas.grain(rng, 12.0, (2, 3))
     canvas.grain(rng, 6.0, (9, 7))
     return canvas.finish()
