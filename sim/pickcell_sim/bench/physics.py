@@ -23,7 +23,7 @@ from pickcell.cell import CellConfig, load_cell
 from pickcell.geometry import make_pose
 from pickcell_sim.bench import statistics
 from pickcell_sim.bench.arm_tour import ArmTour
-from pickcell_sim.bench.charging import Clock
+from pickcell_sim.bench.charging import Clock, load_stage_times
 from pickcell_sim.bench.episode import EpisodeJob, run_job
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
 from pickcell_sim.bench.suites import Perception, Strategy, draw_tote, load_suite
@@ -271,13 +271,19 @@ def _disturb(driver: SimDriver, scorer: Scorer, rng: np.random.Generator) -> Non
 
 
 def growth_per_1000(rows: NDArray[np.float64]) -> statistics.Interval:
-    """MB per 1,000 picks: slope of a straight line through rows (picks, MB), rows resampled. NaN for fewer than 3 rows."""
+    """MB per 1,000 picks: median slope between all pairs of rows (picks, MB) (Theil 1950, Sen 1968), rows resampled.
+
+    What a process holds jumps up and down by tens of MB as its allocator keeps pages or gives them back; a least-squares
+    line would follow the last jump. NaN for fewer than 3 rows.
+    """
     if len(rows) < 3:
         return float("nan"), float("nan"), float("nan")
 
     def slope(sample: NDArray[np.float64]) -> float:
-        x = sample[:, 0] - sample[:, 0].mean()
-        return float(1000.0 * (x @ sample[:, 1]) / max(x @ x, 1e-9))
+        i, j = np.triu_indices(len(sample), 1)
+        picks, mb = (sample[j] - sample[i]).T
+        apart = picks != 0
+        return 1000.0 * float(np.median(mb[apart] / picks[apart])) if apart.any() else 0.0
 
     return statistics.bootstrap(rows, slope)
 
@@ -287,14 +293,14 @@ def growth_per_1000(rows: NDArray[np.float64]) -> statistics.Interval:
 
 def picks_per_minute(config: PhysicsBenchConfig) -> NDArray[np.float64]:
     """Rows (picks, minutes) per tote of the suite ``tote``, filling included, in lock-step with the kept stage times."""
-    suite = load_suite("tote")
+    suite, times = load_suite("tote"), load_stage_times()
     rows = []
     left, number = config.picks, 0
     while left > 0:
         items = min(left, suite.picks)
         seed = 1000 * config.seed + number
         start = time.perf_counter()
-        done = run_job(EpisodeJob(suite, Strategy.AUTO, Perception.ESTIMATED, seed, items, Clock.NONE))
+        done = run_job(EpisodeJob(suite, Strategy.AUTO, Perception.ESTIMATED, seed, items, Clock.FIXED, times))
         if done.record.picks:
             rows.append((float(len(done.record.picks)), (time.perf_counter() - start) / 60.0))
         left, number = left - items, number + 1
