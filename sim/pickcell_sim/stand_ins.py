@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pybullet as p
@@ -47,9 +48,9 @@ PARKED_PITCH_M = 2.0
 
 @dataclass
 class _Enrolled:
-    """An item's other body or bodies, those not in the world now."""
+    """An item's parts and its stand-in, one of which is in the world while the other is parked."""
 
-    sku: str
+    item: ItemBody
     parts: int
     """The body with joints, or the shell."""
     contents: tuple[int, ...]
@@ -60,14 +61,26 @@ class _Enrolled:
     """The stand-in is in the world, the parts are parked."""
 
 
+@dataclass
+class _Pool:
+    """The stand-ins of one world, whoever swaps them."""
+
+    items: dict[int, _Enrolled] = field(default_factory=dict)
+    """By item number."""
+    spare: dict[str, list[int]] = field(default_factory=dict)
+    """Stand-ins of items that were taken away, by SKU."""
+
+
+_POOLS: WeakKeyDictionary[SimWorld, _Pool] = WeakKeyDictionary()
+
+
 class StandIns:
     """Swaps items of one world. Attach with :meth:`attach`; :meth:`close_all` and :meth:`open_all` work without."""
 
     def __init__(self, world: SimWorld) -> None:
         self._world = world
-        self._items: dict[int, _Enrolled] = {}
-        self._spare: dict[str, list[int]] = {}
-        """Stand-ins of items that were taken away, by SKU."""
+        pool = _POOLS.setdefault(world, _Pool())
+        self._items, self._spare = pool.items, pool.spare
         self._sleeping: dict[int, tuple[int, tuple[Sequence[float], Sequence[float]]]] = {}
         """By item: body and box of one that sleeps."""
         self._robot_joints = p.getNumJoints(world.robot.body, physicsClientId=world.client)
@@ -76,7 +89,6 @@ class StandIns:
     def attach(self) -> StandIns:
         """From now on look after all items of the world, before each of its steps; in the place of any other."""
         for other in [c for c in self._world.before_step if isinstance(c, StandIns) and c is not self]:
-            other.open_all()
             other.detach()
         if self not in self._world.before_step:
             self._world.before_step.insert(0, self)
@@ -127,11 +139,12 @@ class StandIns:
 
     def _reconcile(self) -> None:
         world = self._world
-        for number in [n for n in self._items if n not in world.item_bodies]:
+        # Numbers of items that were taken away are given out again.
+        for number in [n for n, e in self._items.items() if world.item_bodies.get(n) is not e.item]:
             gone = self._items.pop(number)
             self._sleeping.pop(number, None)
             if not gone.closed:
-                self._spare.setdefault(gone.sku, []).append(gone.stand_in)
+                self._spare.setdefault(gone.item.name, []).append(gone.stand_in)
                 continue
             for body in (gone.parts, *gone.contents):  # the stand-in was the one in the world, and went with the item
                 world.visuals.forget(body)
@@ -143,7 +156,7 @@ class StandIns:
     def _enrol(self, item: ItemBody) -> _Enrolled:
         spare = self._spare.get(item.name)
         stand_in = spare.pop() if spare else self._make(item.name)
-        return _Enrolled(item.name, item.body, item.contents, stand_in)
+        return _Enrolled(item, item.body, item.contents, stand_in)
 
     def _make(self, sku: str) -> int:
         """A new stand-in of a SKU, parked."""
@@ -195,7 +208,7 @@ class StandIns:
         _collide(client, spec, body, contents, True)
         world.swap_bodies(item.item_id, body, contents)
         if joints:
-            HingeBrakes.of(world).forget(body)
+            HingeBrakes.of(world).forget(item)
         self._park(spec, leaving[0], leaving[1:])
         self.swaps += 1
 

@@ -67,7 +67,8 @@ class BagShape:
     @property
     def places(self) -> Array:
         """(16, 3) centres of the balls in the shell's frame before they have settled; none touch."""
-        return _packing(self.size, self.ball_radius)[:BALLS]
+        grid = _packing(self.size, self.ball_radius)
+        return grid[np.round(np.linspace(0, len(grid) - 1, BALLS)).astype(int)]
 
 
 def bag_shape(spec: ItemSpec) -> BagShape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -98,8 +99,8 @@ class HingeBrakes:
     def __init__(self, world: SimWorld) -> None:
         self._world = world
         self._step_s = world.step_s
-        self._stuck: dict[int, tuple[list[int], list[float], list[float]]] = {}
-        """By body: joints, Coulomb torques, angles at which they stick."""
+        self._hinges: dict[int, _Hinges] = {}
+        """By item number."""
 
     @staticmethod
     def of(world: SimWorld) -> HingeBrakes:
@@ -111,9 +112,9 @@ class HingeBrakes:
         world.before_step.append(brakes)
         return brakes
 
-    def forget(self, body: int) -> None:
-        """The joints of a body were set, or it is gone: let them stick where they are at the next step."""
-        self._stuck.pop(body, None)
+    def forget(self, item: ItemBody) -> None:
+        """The joints of an item were set: let them stick where they are at the next step."""
+        self._hinges.pop(item.item_id, None)
 
     def __call__(self) -> None:
         world = self._world
@@ -121,36 +122,52 @@ class HingeBrakes:
         self._step_s = world.step_s
         for item in world.item_bodies.values():
             if not item.asleep or anew:
-                self._brake(item.body, anew)
+                self._brake(item, anew)
 
-    def _brake(self, body: int, anew: bool) -> None:
+    def _brake(self, item: ItemBody, anew: bool) -> None:
         client = self._world.client
-        if body not in self._stuck:
-            joints = list(range(p.getNumJoints(body, physicsClientId=client)))
-            torques = [float(p.getJointInfo(body, joint, physicsClientId=client)[7]) for joint in joints]
-            angles = [float(s[0]) for s in p.getJointStates(body, joints, physicsClientId=client)] if joints else []
-            self._stuck[body] = (joints, torques, angles)
+        hinges = self._hinges.get(item.item_id)
+        if hinges is None or hinges.item is not item or hinges.body != item.body:  # numbers are given out again
+            hinges = self._hinges[item.item_id] = _Hinges.of(client, item)
             anew = True
-        joints, torques, stuck = self._stuck[body]
-        if not joints:
+        if not hinges.joints:
             return
         moved = anew
-        for k, state in enumerate(p.getJointStates(body, joints, physicsClientId=client)):
-            angle = min(max(stuck[k], state[0] - STICK_RAD), state[0] + STICK_RAD)
-            if angle != stuck[k]:
-                stuck[k], moved = angle, True
+        for k, state in enumerate(p.getJointStates(item.body, hinges.joints, physicsClientId=client)):
+            angle = min(max(hinges.stuck[k], state[0] - STICK_RAD), state[0] + STICK_RAD)
+            if angle != hinges.stuck[k]:
+                hinges.stuck[k], moved = angle, True
         if moved:
+            n = len(hinges.joints)
             p.setJointMotorControlArray(
-                body,
-                joints,
+                item.body,
+                hinges.joints,
                 p.POSITION_CONTROL,
-                targetPositions=stuck,
-                targetVelocities=[0.0] * len(joints),
-                forces=torques,
-                positionGains=[STICK_GAIN] * len(joints),
-                velocityGains=[1.0] * len(joints),
+                targetPositions=hinges.stuck,
+                targetVelocities=[0.0] * n,
+                forces=hinges.torques,
+                positionGains=[STICK_GAIN] * n,
+                velocityGains=[1.0] * n,
                 physicsClientId=client,
             )
+
+
+@dataclass
+class _Hinges:
+    """Joints of an item's base body, with their Coulomb torques and the angles at which they stick."""
+
+    item: ItemBody
+    body: int
+    joints: list[int]
+    torques: list[float]
+    stuck: list[float]
+
+    @staticmethod
+    def of(client: int, item: ItemBody) -> _Hinges:
+        joints = list(range(p.getNumJoints(item.body, physicsClientId=client)))
+        torques = [float(p.getJointInfo(item.body, joint, physicsClientId=client)[7]) for joint in joints]
+        states = p.getJointStates(item.body, joints, physicsClientId=client) if joints else ()
+        return _Hinges(item, item.body, joints, torques, [float(state[0]) for state in states])
 
 
 def spawn_item(world: SimWorld, sku: str, X_world_item: Pose) -> ItemBody:
@@ -190,7 +207,7 @@ def place_item(world: SimWorld, item: ItemBody, X_world_item: Pose) -> None:
     for joint in range(p.getNumJoints(item.body, physicsClientId=client)):
         p.resetJointState(item.body, joint, 0.0, 0.0, physicsClientId=client)
     if p.getNumJoints(item.body, physicsClientId=client):
-        HingeBrakes.of(world).forget(item.body)
+        HingeBrakes.of(world).forget(item)
     for places in balls:
         inside = np.all(
             np.abs(transform_points(inverse(X_world_item), places)) < 0.5 * np.asarray(item_spec(item.name).size_m)
