@@ -11,6 +11,7 @@ import pytest
 from pickcell.values import Tool
 from pickcell_sim.bench import claims
 from pickcell_sim.bench.claims import Job, jobs_of, read_records, run_trials, summarise, write_records
+from pickcell_sim.bench.claims_access import Access, measure_access
 from pickcell_sim.bench.claims_report import markdown, write_report
 from pickcell_sim.bench.claims_series import CLAIMS, HEAVY_BOX, HEAVY_KG, Series, all_series, pool, series_of
 from pickcell_sim.bench.claims_shares import (
@@ -69,7 +70,7 @@ def test_postures_turn_the_right_axis_up() -> None:
             np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
             assert np.linalg.det(R) == pytest.approx(1.0)
             np.testing.assert_allclose(R[:, axis], [0.0, 0.0, sign], atol=1e-12)
-    tall = draw(SERIES["heavy_box-tall-pinch-4"], 0, 0)
+    tall = draw(SERIES["heavy_box-tall-pinch-12"], 0, 0)
     assert abs(tall.posture[2, int(np.argmax(tall.spec.size_m))]) == pytest.approx(1.0)
     assert HEAVY_KG[0] <= tall.mass_kg <= HEAVY_KG[1]
     lying = draw(SERIES["card-lying-pinch-4"], 0, 0)
@@ -190,8 +191,12 @@ def test_mix_and_access_move_the_ratio_as_arithmetic_says() -> None:
     assert all(damage_ratio(FOUND, access=a)[0] < 1.0 / (1.0 - a) for a in (0.2, 0.5, 0.9))
     assert damage_ratio(FOUND, access=0.5, fall_back=False)[0] == pytest.approx(0.5 / 0.015)
     assert mixed_damage(FOUND, 0.25)[0][0] == pytest.approx(0.35)
+    # by group: only boxes within reach
+    assert damage_ratio(FOUND, access={"book": 0.0, "box": 1.0})[0] == pytest.approx(0.5 / (0.5 * 0.8 + 0.5 * 0.02))
     with pytest.raises(ValueError, match=r"0\.\.1"):
         damage_ratio(FOUND, book_share=1.2)
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        damage_ratio(FOUND, access={"book": 0.5, "box": -0.1})
 
 
 def synthetic() -> dict[Series, list[TrialRecord]]:
@@ -235,7 +240,11 @@ def test_records_survive_being_written(tmp_path: Path) -> None:
 
 
 def test_the_result_is_kept_with_its_page_and_plot(tmp_path: Path) -> None:
-    result = summarise(synthetic(), 10, 4)
+    access = Access({"book": (1, 10), "box": (5, 10)}, {"book": (8, 10), "box": (9, 10)})
+    result = summarise(synthetic(), 10, 4, access=access)
+    assert result.metrics["pinch has a grasp on a book in a full tote"].value == pytest.approx(0.1)
+    measured = next(r for r in result.config["sensitivity"] if r["what"] == "access_fall_back_measured")
+    assert measured["at"] == pytest.approx(0.3) and measured["pinch"][0] == pytest.approx(0.9 * 0.4)
     least = result.metrics["suction : pinch damage ratio, at least"]
     assert 1.0 < least.value == least.low < 5.0 and least.high == np.inf
     row = next(r for r in result.episodes if r["series"] == "box-dumped-suction-30mm-ejector-4")
@@ -250,4 +259,14 @@ def test_the_result_is_kept_with_its_page_and_plot(tmp_path: Path) -> None:
         "| hardcover | lying | suction, 30mm cup, ejector | 4 (-) | 10 | 100 (72 .. 100) | 0 (0 .. 28) | 80 (49 .. 94) |"
         in text
     )
+    assert "pinch has a grasp on 1 of 10 books" in text
     assert picture.stat().st_size > 10_000
+
+
+def test_access_is_counted_in_full_totes() -> None:
+    access = measure_access(1, 3)
+    for counted in (access.pinch, access.suction):
+        assert set(counted) == {"book", "box"} and all(0 <= hits <= n > 0 for hits, n in counted.values())
+    assert access.shares()["book"] == access.pinch["book"][0] / access.pinch["book"][1]
+    with pytest.raises(ValueError, match="at least one tote"):
+        measure_access(0)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pickcell_sim.bench.claims_access import Access
 from pickcell_sim.bench.claims_series import CLAIMS, Series, all_series, pool, series_of
 from pickcell_sim.bench.claims_shares import (
     BOOK_SHARE,
@@ -26,6 +27,7 @@ from pickcell_sim.bench.claims_shares import (
 from pickcell_sim.bench.claims_trial import Peak, TrialRecord, run_trial
 from pickcell_sim.bench.parallel import run_here, run_in_pool
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
+from pickcell_sim.bench.statistics import wilson
 from pickcell_sim.items.spec import REPOSITORY
 
 CHUNK = 25
@@ -134,21 +136,32 @@ def series_metrics(series: Series, records: Sequence[TrialRecord]) -> dict[str, 
     return metrics
 
 
-def summarise(trials: Trials, n: int, seed: int, root: Path = REPOSITORY) -> BenchResult:
-    """Figures, counts per series and the sweep of the ratio (when its series were run)."""
+def summarise(trials: Trials, n: int, seed: int, root: Path = REPOSITORY, access: Access | None = None) -> BenchResult:
+    """Figures, counts per series and the sweep of the ratio (when its series were run).
+
+    ``access``: what the tools reached in full totes, if that was measured.
+    """
     metrics: dict[str, Metric] = {}
     for series, records in trials.items():
         metrics |= series_metrics(series, records)
     swept: list[dict[str, Any]] = []
+    reached = access.shares() if access is not None else None
+    if access is not None:
+        for tool, found in (("pinch", access.pinch), ("suction", access.suction)):
+            metrics |= {
+                f"{tool} has a grasp on a {group} in a full tote": Metric.of(wilson(*counted), "share of items")
+                for group, counted in found.items()
+            }
     if any(s.claim == "books_boxes" for s in trials):
         _, low, high = damage_ratio(tool_damage(trials))  # where pinch did none there is a lower end only
         metrics["suction : pinch damage ratio, at least"] = Metric(low, low, high, "books and boxes 1 : 1")
-        swept = [{k: _rounded(v) for k, v in asdict(row).items()} for row in sensitivities(trials)]
+        swept = [{k: _rounded(v) for k, v in asdict(row).items()} for row in sensitivities(trials, measured=reached)]
     facts: dict[str, Any] = {
         "claims": sorted({s.claim for s in trials}),
         "perception": "true poses, no planning",
         "trials_per_series": n,
         "headline": f"book share {BOOK_SHARE:g}, free access {FREE_ACCESS:g}, limits of config/damage.yaml",
+        "full_totes": None if access is None else {"pinch": access.pinch, "suction": access.suction},
         "sensitivity": swept,
     }
     rows = tuple(counts(s, records) for s, records in trials.items())

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pickcell_sim.bench.claims import ClaimsError, Trials, counts, read_records, run_trials, summarise, write_records
+from pickcell_sim.bench.claims_access import measure_access
 from pickcell_sim.bench.claims_series import CLAIMS, Series, series_of
 from pickcell_sim.bench.claims_trial import TrialRecord
 from pickcell_sim.items.spec import REPOSITORY
@@ -28,6 +29,7 @@ def claims(
     records: Annotated[
         list[Path] | None, typer.Option(help="Count the trials kept in this file (repeatable), simulate nothing.")
     ] = None,
+    access_totes: Annotated[int, typer.Option(min=0, help="Full totes in which the tools' access is counted.")] = 8,
     keep: Annotated[
         Path | None, typer.Option(help="Folder for claims.json, claims.md and the plot, e.g. docs/benchmarks.")
     ] = None,
@@ -45,7 +47,9 @@ def claims(
     if keep is not None:
         from pickcell_sim.bench.claims_report import write_report  # matplotlib takes a second to load
 
-        for path in write_report(summarise(trials, n, seed), keep):
+        with console.status(f"counting what the tools reach in {access_totes} full totes"):
+            access = measure_access(access_totes, seed) if access_totes else None
+        for path in write_report(summarise(trials, n, seed, access=access), keep):
             console.print(f"Written: {path}")
 
 

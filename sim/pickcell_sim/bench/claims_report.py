@@ -102,7 +102,25 @@ def _ratio_section(result: BenchResult) -> list[str]:
             f"| {what} | {row['at']:g} | {_percent(_interval(row['suction']))} | {_percent(_interval(row['pinch']))} "
             f"| {_ratio_text(row['ratio'])} |"
         )
-    return [*lines, ""]
+    return [*lines, "", *_access_lines(result)]
+
+
+def _access_lines(result: BenchResult) -> list[str]:
+    """What the tools reach in full totes, in a sentence; nothing when it was not counted."""
+    counted = result.config.get("full_totes")
+    if not counted:
+        return []
+    parts = [
+        f"{tool} has a grasp on {hits} of {n} {group}s ({_percent(wilson(hits, n))} %)"
+        for tool, groups in counted.items()
+        for group, (hits, n) in groups.items()
+    ]
+    return [
+        "Measured access: true scenes of totes filled by dropping books, boxes and other things (mix of the suite "
+        f"`books_boxes`), every item offered to the grasp choice with one tool: {'; '.join(parts)}. The rows "
+        "`measured` above use these shares.",
+        "",
+    ]
 
 
 def _interval(values: Sequence[float | None]) -> Interval:
@@ -177,7 +195,7 @@ def _acceleration_panel(axis: Axes, rows: Sequence[Row]) -> None:
 def _ratio_panel(axis: Axes, swept: Sequence[Row]) -> None:
     """Lower ends of the ratio, which are always finite; the value where there is one."""
     axis.set_title("Suction : pinch damage ratio: lower end (line), value (dots)")
-    names = dict.fromkeys(row["what"] for row in swept)
+    names = dict.fromkeys(row["what"] for row in swept if not row["what"].endswith("measured"))
     for name in names:
         rows = [row for row in swept if row["what"] == name]
         at = np.array([row["at"] for row in rows], dtype=float)

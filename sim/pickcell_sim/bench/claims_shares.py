@@ -23,7 +23,11 @@ BOOK_SHARES = tuple(round(0.1 * k, 1) for k in range(11))
 ACCESS = tuple(round(0.1 * k, 1) for k in range(11))
 BOOK_SHARE, FREE_ACCESS = 0.5, 1.0
 """Of the headline ratio: as many books as boxes, the jaw reaches all of them."""
-BOOKS, BOXES = ("hardcover", "paperback"), ("box",)
+GROUPS = {"book": ("hardcover", "paperback"), "box": ("box",)}
+"""Kinds that the ratio is made of, each group's kinds counting alike."""
+
+Access = float | Mapping[str, float]
+"""Share of items that the jaw can reach, of all or by group."""
 
 
 def damaged(record: TrialRecord, scales: Mapping[str, float] | None = None) -> bool:
@@ -89,7 +93,7 @@ def tool_damage(
     """Books and boxes with each tool where it can work: suction on lying books, pinch on standing ones, both on the same
     dumped boxes. Raises ValueError when a series that is needed was not run."""
     out: dict[str, dict[str, Interval]] = {"suction": {}, "pinch": {}}
-    for group, kinds in (("book", BOOKS), ("box", BOXES)):
+    for group, kinds in GROUPS.items():
         for tool, results in out.items():
             posture = "dumped" if group == "box" else "lying" if tool == "suction" else "standing"
             chosen = [
@@ -106,7 +110,7 @@ def tool_damage(
 
 
 def damage_ratio(
-    found: ToolDamage, book_share: float = BOOK_SHARE, access: float = FREE_ACCESS, fall_back: bool = True
+    found: ToolDamage, book_share: float = BOOK_SHARE, access: Access = FREE_ACCESS, fall_back: bool = True
 ) -> Interval:
     """Suction : pinch damage at equal trials of a mix of books and boxes.
 
@@ -117,16 +121,17 @@ def damage_ratio(
 
 
 def mixed_damage(
-    found: ToolDamage, book_share: float = BOOK_SHARE, access: float = FREE_ACCESS, fall_back: bool = True
+    found: ToolDamage, book_share: float = BOOK_SHARE, access: Access = FREE_ACCESS, fall_back: bool = True
 ) -> tuple[Interval, Interval]:
     """Damaged shares of suction's and of pinch's trials, as :func:`damage_ratio` compares them."""
-    if not (0.0 <= book_share <= 1.0 and 0.0 <= access <= 1.0):
-        raise ValueError(f"shares lie in 0..1, got {book_share} of books and {access} of access")
     weights = {"book": book_share, "box": 1.0 - book_share}
+    reached = {g: float(access[g]) if isinstance(access, Mapping) else access for g in weights}
+    if not all(0.0 <= value <= 1.0 for value in (book_share, *reached.values())):
+        raise ValueError(f"shares lie in 0..1, got {book_share} of books and {access} of access")
     suction = [(weights[g], found.suction[g]) for g in weights]
-    pinch = [(access * weights[g], found.pinch[g]) for g in weights]
+    pinch = [(reached[g] * weights[g], found.pinch[g]) for g in weights]
     if fall_back:
-        pinch += [((1.0 - access) * w, s) for w, s in suction]
+        pinch += [((1.0 - reached[g]) * weights[g], found.suction[g]) for g in weights]
     return weighted(suction), weighted(pinch)
 
 
@@ -135,7 +140,8 @@ class Sensitivity:
     """The ratio when one thing is varied, all else as in the headline."""
 
     what: str
-    """``impact``, ``opening``, ``crush``, ``film``, ``book_share``, ``access_fall_back`` or ``access_leave``."""
+    """``impact``, ``opening``, ``crush``, ``film``, ``book_share``, ``access_fall_back`` or ``access_leave``; with
+    ``_measured``: as the jaw reached items in full totes."""
     at: float
     """Factor on the limit, or share."""
     suction: Interval
@@ -144,8 +150,13 @@ class Sensitivity:
     ratio: Interval
 
 
-def sensitivities(trials: Mapping[Series, Sequence[TrialRecord]], acceleration: float = CALM) -> list[Sensitivity]:
-    """The whole sweep: limits times FACTORS one at a time, BOOK_SHARES, ACCESS with and without falling back."""
+def sensitivities(
+    trials: Mapping[Series, Sequence[TrialRecord]], acceleration: float = CALM, measured: Mapping[str, float] | None = None
+) -> list[Sensitivity]:
+    """The whole sweep: limits times FACTORS one at a time, BOOK_SHARES, ACCESS with and without falling back.
+
+    ``measured``: share of each group that the jaw reaches in full totes, if that was measured.
+    """
     rows: list[Sensitivity] = []
     for name in SCALES:
         for factor in FACTORS:
@@ -154,9 +165,13 @@ def sensitivities(trials: Mapping[Series, Sequence[TrialRecord]], acceleration: 
     rows += [_row("book_share", at, found, book_share=at) for at in BOOK_SHARES]
     rows += [_row("access_fall_back", at, found, access=at) for at in ACCESS]
     rows += [_row("access_leave", at, found, access=at, fall_back=False) for at in ACCESS]
+    if measured is not None:
+        mean = BOOK_SHARE * measured["book"] + (1.0 - BOOK_SHARE) * measured["box"]
+        rows.append(_row("access_fall_back_measured", mean, found, access=measured))
+        rows.append(_row("access_leave_measured", mean, found, access=measured, fall_back=False))
     return rows
 
 
-def _row(what: str, at: float, found: ToolDamage, **varied: float | bool) -> Sensitivity:
+def _row(what: str, at: float, found: ToolDamage, **varied: Access | bool) -> Sensitivity:
     suction, pinch = mixed_damage(found, **varied)  # type: ignore[arg-type]
     return Sensitivity(what, at, suction, pinch, ratio(suction, pinch))
