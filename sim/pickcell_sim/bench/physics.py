@@ -36,6 +36,7 @@ from pickcell_sim.items.totes import ToteContents, mixed_tote
 from pickcell_sim.scorer import Scorer
 from pickcell_sim.stand_ins import StandIns
 from pickcell_sim.visuals import VisualPool
+from pickcell_sim.world import SimWorld
 
 ITEMS = 25
 FULLNESS = 0.45
@@ -134,14 +135,11 @@ def _tours(config: PhysicsBenchConfig, awake: bool) -> tuple[NDArray[np.float64]
     wall: list[tuple[float, float]] = []
     costs = Costs()
     for number in range(config.totes):
-        driver = _filled_driver(cell, 1000 * config.seed + number)
+        driver = _filled_driver(cell, 1000 * config.seed + number, sleeping=not awake)
         try:
             stand_ins = StandIns(driver.world).attach()
             scorer = Scorer(driver.world, driver)
             driver.advance(SETTLE_S)
-            if awake:
-                for item in list(driver.world.item_bodies.values()):
-                    driver.world.hold_awake(item.body)
             trajectory = tour.through(driver.world, config.seed + number, config.dips)
             if number == config.totes - 1:
                 costs = _measured(driver)
@@ -164,15 +162,18 @@ def _tours(config: PhysicsBenchConfig, awake: bool) -> tuple[NDArray[np.float64]
     return np.array(cpu), costs, np.array(wall)
 
 
-def _filled_driver(cell: CellConfig, seed: int) -> SimDriver:
-    """A cell without cameras whose source tote holds 25 different items of all kinds; what does not fit is drawn anew."""
+def _filled_driver(cell: CellConfig, seed: int, sleeping: bool = True) -> SimDriver:
+    """A cell without cameras whose source tote holds 25 different items of all kinds; what does not fit is drawn anew.
+
+    ``sleeping``: settled items are put to sleep, as in every other use of the simulator.
+    """
     catalogue = load_catalogue()
     room_m3 = FULLNESS * float(np.prod(cell.totes["source"].inner))
     for redraw in range(REDRAWS):
         contents = mixed_tote(seed + 100_000 * redraw, ITEMS, "test")
         if sum(float(np.prod(catalogue[sku].dimensions_m)) for sku in contents.skus) > room_m3:
             continue
-        driver = SimDriver.create(cell, seed, cameras=False)
+        driver = SimDriver(SimWorld(cell, seed, sleeping=sleeping))
         try:
             fill_tote(driver.world, contents.skus, contents.seed)
             return driver
