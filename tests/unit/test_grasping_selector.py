@@ -91,6 +91,16 @@ def test_one_tool_alone_can_be_asked_for(only):
     assert {c.tool for c in both} == set(Tool) and {c.tool for c in alone} == {only}
 
 
+def test_a_weak_vacuum_source_lowers_what_a_hold_is_trusted_with():
+    weak = CELL.model_copy(update={"hand": CELL.hand.fitted(CELL.hand.cup, "blower")})
+    s = scene(instance(placed(box(0.10, 0.06, 0.05))))
+    best = {}
+    for cell in (CELL, weak):
+        ranked = GraspSelector(cell, SHELF, GraspConfig(tools=(Tool.SUCTION,))).select(s, 1, "box-1").value.ranked
+        best[cell.hand.vacuum_source] = max((c.max_acceleration_mps2 for c in ranked), default=0.0)
+    assert best["blower"] < best["ejector"]
+
+
 def test_no_tool_at_all_is_a_mistake():
     with pytest.raises(ValueError, match="pinch"):
         GraspSelector(CELL, config=GraspConfig(tools=()))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake_cell import FakeCell, Faults
 
+from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Stage
 from pickcell.task.ledger import Ledger, Place
 from pickcell.task.pick import PickTask, TaskConfig
@@ -356,3 +357,13 @@ def test_a_wrist_that_delivers_no_numbers_stops_the_arm(ledger):
     _, report = run(ledger, cell)
     assert not report.placed and cell.destination == []
     assert Code.UNEXPECTED_CONTACT in [s.code for s in report.stages]
+
+
+def test_a_weak_vacuum_source_lowers_what_counts_as_a_seal(ledger):
+    strong, weak = HandConfig(), HandConfig(vacuum_source="blower")
+    limits = {
+        h.vacuum_source: PickTask(cell_with(), FakeCatalogue(), ledger, TaskConfig(hand=h)).config.hold
+        for h in (strong, weak)
+    }
+    assert limits["ejector"] == TaskConfig().hold
+    assert limits["blower"].lost_pa < limits["blower"].seal_pa < weak.vacuum_max_pa

@@ -24,6 +24,8 @@ from pickcell.values import GraspCandidate, GraspDecision, Instance, Scene, Sku,
 
 FLAT_KINDS = ("card", "box", "shrink", "hardcover", "ruler", "flat")
 """Kinds of the catalogue that have plane faces."""
+WORKING_VACUUM_SHARE = 0.8
+"""Of what the cell's source reaches on a tight cup: some leak there always is."""
 HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
 HAND_REACH_M = 0.20
 """Obstacles further than this from the target cannot be touched by the hand around it."""
@@ -44,7 +46,9 @@ class GraspSelector:
         if not config.tools:
             raise ValueError(f"the selector needs at least one tool of {[tool.value for tool in Tool]}")
         limit = min(config.tcp_acceleration_max, cell.arm.tcp_acceleration_max)
-        self.config = replace(config, tcp_acceleration_max=limit)
+        vacuum_pa = min(config.suction.vacuum_pa, WORKING_VACUUM_SHARE * cell.hand.vacuum_max_pa)
+        suction = replace(config.suction, vacuum_pa=vacuum_pa)
+        self.config = replace(config, tcp_acceleration_max=limit, suction=suction)
         self.hand = HandGeometry(cell.hand)
         self.catalogue = catalogue
         self.totes: tuple[ToteRoom, ...] = totes_of(cell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,12 @@ class HoldConfig:
     weight_tolerance_kg: float = 0.02
     weight_tolerance_share: float = 0.35
     """The item's weight may differ from the catalogue's by the larger of the two."""
+
+    def within(self, vacuum_max_pa: float) -> HoldConfig:
+        """The same with a seal that counts as made at 60 % of what a weak source reaches, and as lost at 36 %."""
+        return replace(
+            self, seal_pa=min(self.seal_pa, 0.60 * vacuum_max_pa), lost_pa=min(self.lost_pa, 0.36 * vacuum_max_pa)
+        )
 
 
 def force_change_n(reading: Wrench, tare: Wrench) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pickcell.catalogue import Catalogue
@@ -62,7 +62,8 @@ class PickTask:
         self.ports = ports
         self.catalogue = catalogue
         self.ledger = ledger
-        self.config = config or TaskConfig()
+        config = config or TaskConfig()
+        self.config = replace(config, hold=config.hold.within(config.hand.vacuum_max_pa))
         self.report_directory = report_directory
         self.held: Held | None = None
         """What is believed to be in the hand."""
