@@ -17,7 +17,7 @@ from pickcell_sim.driver import SimDriver
 
 WIDTH, HEIGHT = 300, 260
 CAPTION_PX = 20
-EYE, TARGET = (1.55, 0.0, 0.62), (0.42, 0.0, 0.22)
+EYE, TARGET = (1.42, 0.0, 0.5), (0.45, 0.0, 0.2)
 
 
 class _Film:
@@ -27,7 +27,7 @@ class _Film:
         self.period_s = period_s
         self.frames: list[NDArray[np.uint8]] = []
         self._next_s = 0.0
-        self._camera = CameraModel.from_fov("film", WIDTH, HEIGHT, float(np.deg2rad(52.0)))
+        self._camera = CameraModel.from_fov("film", WIDTH, HEIGHT, float(np.deg2rad(48.0)))
         self._X = look_at(EYE, TARGET)
 
     def look(self, driver: SimDriver) -> None:

@@ -50,6 +50,9 @@ PLATE_M = 0.010
 """Thinner items are pinched on their edges: buckling limits the force, as in the product's own choice of it."""
 OVERTRAVEL_M = 0.008
 SEAL_WAIT_S = 0.35
+FULL_VACUUM_S = 0.2
+"""From the first sign of a seal to the lift: the line is sucked empty, four time constants of the ejector. (The task spends
+it planning the lift.)"""
 SETTLE_S, REST_S, FALL_S = 0.3, 0.06, 0.6
 LOST_LOOKS = 4
 USE_MAX = 2.0
@@ -351,6 +354,8 @@ class Trial:
         end_s = self.driver.now_s + SEAL_WAIT_S
         while self.driver.now_s < end_s and not sealed(self.driver.reading(), self.hold):
             self.driver.step()
+        if sealed(self.driver.reading(), self.hold):
+            self.driver.advance(FULL_VACUUM_S)
         return holding(self.driver.reading(), Tool.SUCTION, self.hold).ok
 
     def _gone(self, _: RobotReading) -> str | None:
