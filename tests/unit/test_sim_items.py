@@ -11,6 +11,7 @@ import pybullet as p
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from item_probe import collision_extents
 from PIL import Image
 
 from pickcell.catalogue import load_catalogue
@@ -142,26 +143,11 @@ def test_bodies_weigh_and_measure_what_the_catalogue_says(client: int, sku: str)
     assert mass == pytest.approx(entry.mass_kg, abs=1e-4)
     assert 0.3 < friction < 1.0
     expected = np.maximum(entry.dimensions_m, COLLISION_THICKNESS_M)
-    np.testing.assert_allclose(np.sort(_collision_extents(client, body))[::-1], expected, atol=3e-4)
+    np.testing.assert_allclose(np.sort(collision_extents(client, body))[::-1], expected, atol=3e-4)
     np.testing.assert_allclose(np.sort(np.ptp(outline(sku), axis=0))[::-1], entry.dimensions_m, atol=2e-4)
     # Moments of a body obey the triangle inequality, and lie below those of all mass at the farthest corner.
     a, b, c = sorted(inertia)
     assert 0 < a and a + b >= c * 0.999 and c < mass * (np.linalg.norm(entry.dimensions_m) / 2) ** 2
-
-
-def _collision_extents(client: int, body: int) -> np.ndarray:
-    """(3,) size along the body's axes as contacts feel it: bounding boxes carry margins that contacts do not."""
-    shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=[1.0, 1.0, 1.0], physicsClientId=client)
-    wall = p.createMultiBody(0.0, shape, physicsClientId=client)
-    reach = np.zeros(3)
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            place = np.zeros(3)
-            place[axis] = sign * 1.5  # the wall's face is half a metre from the origin
-            p.resetBasePositionAndOrientation(wall, place.tolist(), [0, 0, 0, 1], physicsClientId=client)
-            gaps = [point[8] for point in p.getClosestPoints(body, wall, 1.0, physicsClientId=client)]
-            reach[axis] += 0.5 - min(gaps)
-    return reach
 
 
 def test_blob_mass_properties_of_overlapping_parts() -> None:

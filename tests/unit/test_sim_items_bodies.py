@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pybullet as p
 import pytest
+from item_probe import collision_extents
 from PIL import Image
 
 from pickcell.geometry import make_pose
@@ -33,27 +34,11 @@ def client() -> Iterator[int]:
     p.disconnect(physicsClientId=number)
 
 
-def _collision_extents(client: int, body: int) -> np.ndarray:
-    """(3,) size along the body's axes as contacts feel it: how near walls come from either side."""
-    shape = p.createCollisionShape(p.GEOM_BOX, halfExtents=[1.0, 1.0, 1.0], physicsClientId=client)
-    wall = p.createMultiBody(0.0, shape, physicsClientId=client)
-    reach = np.zeros(3)
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            place = np.zeros(3)
-            place[axis] = sign * 1.5  # the wall's face is half a metre from the origin
-            p.resetBasePositionAndOrientation(wall, place.tolist(), [0, 0, 0, 1], physicsClientId=client)
-            gaps = [point[8] for point in p.getClosestPoints(body, wall, 1.0, physicsClientId=client)]
-            reach[axis] += 0.5 - min(gaps)
-    p.removeBody(wall, physicsClientId=client)
-    return reach
-
-
 def _check_body(client: int, spec: ItemSpec) -> None:
     """Loads, measures and weighs what its spec says."""
     body = load_item(client, spec.sku, make_pose())
     links = range(-1, p.getNumJoints(body, physicsClientId=client))
-    extents = _collision_extents(client, body)
+    extents = collision_extents(client, body)
     np.testing.assert_allclose(extents, np.maximum(spec.size_m, COLLISION_THICKNESS_M), atol=5e-4, err_msg=spec.sku)
     np.testing.assert_allclose(np.ptp(outline(spec.sku), axis=0), spec.size_m, atol=2e-4, err_msg=spec.sku)
     contents = add_contents(client, spec, body, make_pose()) if spec.structure == "loose" else ()

@@ -48,6 +48,12 @@ def _font_directory() -> Path:
     return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
+def rgb_of(code: str) -> Rgb:
+    """The colour of a code such as ``#1f6fd6``."""
+    r, g, b = bytes.fromhex(code.removeprefix("#"))
+    return r, g, b
+
+
 def luminance(color: Rgb) -> float:
     """0 (black) to 255, as Rec. 601 weighs the channels."""
     return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from pickcell_sim.items.canvas import Canvas, Rgb, mix, readable_on
+from pickcell_sim.items.canvas import Canvas, Rgb, mix, readable_on, rgb_of
 from pickcell_sim.items.motifs import PALETTES, Palette, flower, hexes, hills, leaf, sun, waves
 from pickcell_sim.items.packs import PAPER, Design, design_of, put_codes, put_mark
 from pickcell_sim.items.spec import ItemSpec
@@ -164,13 +164,8 @@ def spine(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
     canvas.text(title, (0.09, 0.1, 0.66, 0.9), ink, "serif-bold", "l", largest=0.7)
     canvas.text(facts.brand.upper(), (0.68, 0.18, 0.91, 0.82), ink, "sans", "r", largest=0.5)
     if design.mark.startswith("stripe"):
-        canvas.rect((0.94, 0, 1, 1), _hex(design.mark))
+        canvas.rect((0.94, 0, 1, 1), rgb_of(design.mark.partition(":")[2]))
     return canvas.finish().transpose(Image.Transpose.ROTATE_270)
-
-
-def _hex(mark: str) -> Rgb:
-    code = mark.partition(":")[2]
-    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
 def page_edge(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:

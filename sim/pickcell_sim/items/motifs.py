@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ImageColor
 
-from pickcell_sim.items.canvas import Canvas, Rgb, mix
+from pickcell_sim.items.canvas import Canvas, Rgb, mix, rgb_of
 from pickcell_sim.items.spec import ItemSpec
 
 
@@ -22,8 +21,7 @@ class Palette:
 
 
 def _palette(base: str, second: str, accent: str) -> Palette:
-    colors = [ImageColor.getrgb(f"#{c}")[:3] for c in (base, second, accent)]
-    return Palette(*colors)  # type: ignore[arg-type]
+    return Palette(rgb_of(base), rgb_of(second), rgb_of(accent))
 
 
 PALETTES = tuple(

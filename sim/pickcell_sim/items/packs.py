@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from pickcell_sim.items.canvas import BARCODE_MODULES, Box, Canvas, Rgb, luminance, mix, readable_on
+from pickcell_sim.items.canvas import BARCODE_MODULES, Box, Canvas, Rgb, luminance, mix, readable_on, rgb_of
 from pickcell_sim.items.facts import PrintedFacts, printed_facts
 from pickcell_sim.items.motifs import NATURAL, Motif, Palette, motif_of, palette_of
 from pickcell_sim.items.spec import ItemSpec
@@ -68,13 +68,9 @@ def put_mark(canvas: Canvas, mark: str) -> None:
     """The dot or stripe that sets a look-alike apart; other marks are text and stand where that text stands."""
     what, _, color = mark.partition(":")
     if what == "dot":
-        canvas.disc((0.93, 0.5), 0.05, _rgb(color))
+        canvas.disc((0.93, 0.5), 0.05, rgb_of(color))
     elif what == "stripe":
-        canvas.rect((0.0, 0.955, 1.0, 1.0), _rgb(color))
-
-
-def _rgb(code: str) -> Rgb:
-    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
+        canvas.rect((0.0, 0.955, 1.0, 1.0), rgb_of(color))
 
 
 def _tall(canvas: Canvas, design: Design) -> None:

@@ -210,5 +210,4 @@ LOOK_ALIKES: tuple[tuple[str, int, str, str], ...] = (
     ("blister", 0, "count:4", "count:5"),
     ("tube", 2, "dot:#1f6fd6", "dot:#1f9d55"),
 )
-"""(kind, line of the shelf, its own mark, its twin's): the same product but for what a mark says. A third S of the shirt of
-``polybag`` 0 would be one more; families of two are what the splits hold together."""
+"""(kind, line of the shelf, its own mark, its twin's): the same product but for what the mark says, always in one split."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from pickcell_sim.items.canvas import Canvas, Rgb, mix, readable_on
+from pickcell_sim.items.canvas import Canvas, Rgb, mix, readable_on, rgb_of
 from pickcell_sim.items.covers import cover
 from pickcell_sim.items.packs import PAPER, Design, content_text, design_of, put_codes, put_mark, wrap
 from pickcell_sim.items.packs import back as pack_back
@@ -70,8 +70,7 @@ def _small_mark(canvas: Canvas, mark: str) -> None:
     """The dot of a look-alike on a narrow face."""
     what, _, color = mark.partition(":")
     if what == "dot":
-        rgb = (int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16))
-        canvas.disc((0.93, 0.78), 0.15, rgb)
+        canvas.disc((0.93, 0.78), 0.15, rgb_of(color))
 
 
 def flat(spec: ItemSpec, size: tuple[int, int]) -> Image.Image:
