@@ -14,7 +14,7 @@ import pybullet as p
 from PIL import Image
 
 from pickcell_sim.items import prints
-from pickcell_sim.items.link_mesh import write_box
+from pickcell_sim.items.link_mesh import plain_like, write_box
 from pickcell_sim.items.spec import ItemSpec
 from pickcell_sim.items.urdf import Box, Description, Hinge, Link, box_inertia, stable_damping
 
@@ -165,7 +165,7 @@ def _pictures(spec: ItemSpec, shape: BookShape, link: str, box: Box) -> list[Ima
     paper = Image.new("RGB", (16, 16), PAPER_RGB)
     flat = prints.pixels(shape.width, shape.height)
     if link.endswith("_cover"):
-        edge = Image.new("RGB", (16, 16), _mean_color(prints.front(spec, (64, 64))))
+        edge = plain_like(prints.front(spec, flat))
         if link.startswith("front"):
             return [edge, edge, edge, edge, prints.front(spec, flat), paper]
         return [edge, edge, edge, edge, paper, prints.back(spec, flat)]
@@ -177,11 +177,6 @@ def _pictures(spec: ItemSpec, shape: BookShape, link: str, box: Box) -> list[Ima
         prints.pages(spec, prints.pixels(extent, shape.thickness)) for extent in (shape.height, shape.width)
     )
     return [long_edge, paper, short_edge, short_edge, paper, paper]
-
-
-def _mean_color(picture: Image.Image) -> tuple[int, int, int]:
-    r, g, b = np.asarray(picture.convert("RGB"), float).mean(axis=(0, 1))
-    return int(r), int(g), int(b)
 
 
 def book_opening_rad(client: int, body: int) -> float:

@@ -33,6 +33,14 @@ def write_mesh(folder: Path, name: str, builder: ObjBuilder, texture: Image.Imag
     (folder / f"{stem}.obj").write_text("\n".join([f"mtllib {stem}.mtl", "usemtl surface", *builder.lines]) + "\n")
 
 
+def plain_like(picture: Image.Image) -> Image.Image:
+    """A small plain picture in the mean colour of the rim of another."""
+    pixels = np.asarray(picture.convert("RGB"), float)
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    r, g, b = rim.mean(axis=0)
+    return Image.new("RGB", (16, 16), (int(r), int(g), int(b)))
+
+
 def write_box(folder: Path, name: str, boxes: Sequence[PrintedBox]) -> None:
     """Write printed boxes as one mesh."""
     atlas = pack([picture for _, _, pictures in boxes for picture in pictures])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pickcell.geometry import Pose, transform_points
 from pickcell_sim.items import prints
-from pickcell_sim.items.link_mesh import add_pillow, write_mesh
+from pickcell_sim.items.link_mesh import add_pillow, plain_like, write_mesh
 from pickcell_sim.items.mesh import ObjBuilder, pack
 from pickcell_sim.items.sheet_model import wrinkles
 from pickcell_sim.items.spec import ItemSpec
@@ -137,7 +137,7 @@ def build_bag(spec: ItemSpec, folder: Path) -> None:
     shape = bag_shape(spec)
     pixels = prints.pixels(*spec.size_m[:2])
     front = prints.front(spec, pixels)
-    atlas = pack([front, prints.back(spec, pixels), front.crop((0, 0, max(1, pixels[0] // 20), pixels[1]))])
+    atlas = pack([front, prints.back(spec, pixels), plain_like(front)])
     builder = ObjBuilder()
     builder.part("bag")
     xs, ys = (_grid(extent, shape.bevel) for extent in spec.size_m[:2])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pickcell_sim.items import prints
-from pickcell_sim.items.link_mesh import add_pillow, write_mesh
+from pickcell_sim.items.link_mesh import add_pillow, plain_like, write_mesh
 from pickcell_sim.items.mesh import ObjBuilder, pack
 from pickcell_sim.items.spec import ItemSpec
 from pickcell_sim.items.urdf import Box, Description, Hinge, Link, box_inertia, stable_damping
@@ -188,7 +188,7 @@ def build_sheet(spec: ItemSpec, folder: Path) -> None:
     shape = sheet_shape(spec)
     pixels = prints.pixels(*spec.size_m[:2])
     top, bottom = prints.front(spec, pixels), prints.back(spec, pixels)
-    rim = top.crop((0, 0, max(1, pixels[0] // 20), pixels[1]))
+    rim = plain_like(top)
     for i in range(3):
         for j in range(3):
             spans = (shape.x_cuts[i], shape.x_cuts[i + 1]), (shape.y_cuts[j], shape.y_cuts[j + 1])
