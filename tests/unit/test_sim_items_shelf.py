@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from pickcell.catalogue import load_catalogue
-from pickcell_sim.items import facts, item_spec, load_split, mixed_tote, printed_facts, prints, random_tote
+from pickcell_sim.items import facts, item_spec, load_split, load_tote, mixed_tote, printed_facts, prints, random_tote
 from pickcell_sim.items.assortment import shelf_line
 from pickcell_sim.items.barcode import ean13_check
 from pickcell_sim.items.canvas import FACES, font
 from pickcell_sim.items.catalogue_files import SPLITS, deal_shelf
 from pickcell_sim.items.shelf import LOOK_ALIKES, SHELF
-from pickcell_sim.items.spec import KINDS, PAYLOAD_KG, ItemSpec, all_specs
+from pickcell_sim.items.spec import KINDS, PAYLOAD_KG, REPOSITORY, ItemSpec, all_specs
 from pickcell_sim.items.totes import MIX, MIXES
 from pickcell_sim.items.words import COLORS, LANGUAGES, SMALL_PRINT
 
@@ -240,6 +240,12 @@ def test_heavy_items_may_lie_in_the_way_when_asked_for() -> None:
     drawn = {sku for seed in range(40) for sku in mixed_tote(seed, 10, mix="grocery", max_mass_kg=None).skus}
     assert any(CATALOGUE[sku].mass_kg > PAYLOAD_KG for sku in drawn)
     assert {CATALOGUE[sku].kind for sku in drawn} == set(MIXES["grocery"])
+
+
+def test_mixed_tote_file_is_the_draw_that_it_says_it_is() -> None:
+    contents = load_tote(REPOSITORY / "config" / "totes" / "mixed.yaml")
+    assert contents.seed == 159 and set(contents.skus) == set(mixed_tote(159, 20).skus)
+    assert len({CATALOGUE[sku].kind for sku in contents.skus}) >= 16
 
 
 def test_mixes_that_make_no_sense_are_named() -> None:
