@@ -79,4 +79,4 @@ def test_growth_is_a_slope_per_thousand_picks() -> None:
     assert low < value < high and value == pytest.approx(20.0, abs=2.0)
     flat = growth_per_1000(np.column_stack([picks, 900.0 + noise]))
     assert flat[0] == pytest.approx(0.0, abs=2.0)
-    assert np.isnan(growth_per_1000(np.zeros((2, 2)))).all()
+    assert np.isnan(growth_per_1000(np.array([[8.0, 900.0], [16.0, 901.0]]))).all()

@@ -47,9 +47,11 @@ SETTLE_S = 2.0
 SEGMENT_STEPS = 60
 """Steps that are timed together: a quarter of a second of cell time."""
 PICKS_PER_TOTE = 8
-DISTINCT_TOTES = 3
+DISTINCT_TOTES = 2
 """The memory loop goes round these, so that what is loaded once per SKU is not taken for growth."""
-THINKING_EVERY = 5
+THINKING_EVERY = 4
+WARM_UP_TOTES = 2 * THINKING_EVERY
+"""The first ones load meshes, textures and compiled code, and are not counted."""
 MEMORY_ITEMS = 8
 MIB = 2.0**20
 COMPONENTS = {
@@ -217,9 +219,9 @@ def _measured(driver: SimDriver) -> Costs:
 
 
 def memory_curve(config: PhysicsBenchConfig) -> NDArray[np.float64]:
-    """(totes, 2): stand-in picks so far and resident memory (MB) after each tote, from the first round of all totes on.
+    """(totes, 2): stand-in picks so far and resident memory (MB) after each tote.
 
-    A stand-in pick does to memory what a pick does: per tote a new world, filled; in every fifth perception, grasp choice
+    A stand-in pick does to memory what a pick does: per tote a new world, filled; in every fourth perception, grasp choice
     and planning; and per pick items that move, physics, a frame of every camera, and a score.
     """
     suite = load_suite("tote").model_copy(update={"items": (MEMORY_ITEMS, MEMORY_ITEMS)})
@@ -228,7 +230,7 @@ def memory_curve(config: PhysicsBenchConfig) -> NDArray[np.float64]:
     process = psutil.Process()
     rows: list[tuple[float, float]] = []
     picks = 0
-    rounds = -(-config.memory_picks // PICKS_PER_TOTE) + DISTINCT_TOTES
+    rounds = -(-config.memory_picks // PICKS_PER_TOTE) + WARM_UP_TOTES
     for number in range(rounds):
         contents = draw_tote(suite, 1000 * config.seed + number % DISTINCT_TOTES, catalogue).contents
         try:
@@ -236,7 +238,7 @@ def memory_curve(config: PhysicsBenchConfig) -> NDArray[np.float64]:
         except FillError:
             continue
         gc.collect()
-        if number >= DISTINCT_TOTES:
+        if number >= WARM_UP_TOTES:
             picks += PICKS_PER_TOTE
             rows.append((float(picks), process.memory_info().rss / MIB))
     return np.array(rows)
@@ -272,19 +274,19 @@ def _disturb(driver: SimDriver, scorer: Scorer, rng: np.random.Generator) -> Non
 
 
 def growth_per_1000(rows: NDArray[np.float64]) -> statistics.Interval:
-    """MB per 1,000 picks: median slope between all pairs of rows (picks, MB) (Theil 1950, Sen 1968), rows resampled.
+    """MB per 1,000 picks: median slope between pairs of rows (picks, MB) (Theil 1950, Sen 1968), rows resampled.
 
     What a process holds jumps up and down by tens of MB as its allocator keeps pages or gives them back; a least-squares
-    line would follow the last jump. NaN for fewer than 3 rows.
+    line would follow the last jump. Only rows after the same work are compared: perception holds more for a while.
+    NaN without any such pair.
     """
-    if len(rows) < 3:
-        return float("nan"), float("nan"), float("nan")
+    cycle = PICKS_PER_TOTE * THINKING_EVERY
 
     def slope(sample: NDArray[np.float64]) -> float:
         i, j = np.triu_indices(len(sample), 1)
         picks, mb = (sample[j] - sample[i]).T
-        apart = picks != 0
-        return 1000.0 * float(np.median(mb[apart] / picks[apart])) if apart.any() else 0.0
+        alike = (picks != 0) & (picks % cycle == 0)
+        return 1000.0 * float(np.median(mb[alike] / picks[alike])) if alike.any() else float("nan")
 
     return statistics.bootstrap(rows, slope)
 
