@@ -85,7 +85,7 @@ def test_textures_are_small_and_have_rows_that_the_renderer_can_read(sku: str) -
         with Image.open(path) as picture:
             assert picture.width * 3 % 4 == 0, "EGL skews pictures whose rows are not a multiple of 4 bytes long"
             sizes.append(3 * picture.width * picture.height)
-    assert pictures and sum(sizes) < 5.0 * MEGABYTE
+    assert pictures and sum(sizes) < 2.5 * MEGABYTE
 
 
 @pytest.mark.parametrize("sku", [s for s in SHAPES if item_spec(s).structure == "rigid"])
