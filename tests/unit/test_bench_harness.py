@@ -90,6 +90,13 @@ def test_missing_ray_says_how_to_get_it(monkeypatch):
         list(run_with_ray(double, [1], "local"))
 
 
+@pytest.mark.skipif(not ray_is_installed(), reason="Ray is optional: requirements/ray.txt")
+@pytest.mark.parametrize("address", ["here", "127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_said_at_once(address):
+    with pytest.raises(BackendError, match=address):
+        list(run_with_ray(double, [1], address))
+
+
 # -- reproducibility -----------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def here() -> EpisodeFiles:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,10 +19,12 @@ from typing import Any, Generic, TypeVar
 
 from pickcell_sim.items.spec import REPOSITORY
 
-JOBS_PER_PROCESS = 4
+JOBS_PER_PROCESS = 8
 RAY_INSTALL = "./cell run python -m pip install --no-deps -r requirements/ray.txt"
 RAY_LOCAL = "local"
-_NOT_SHIPPED = [".git", ".venv", "var", "log", "docs", "ros2_ws", "**/__pycache__", "*.sqlite"]
+RAY_AUTO = "auto"
+REACH_TIMEOUT_S = 5.0
+_NOT_SHIPPED = ["var", "log", "docs", "ros2_ws", "**/__pycache__", "*.sqlite"]
 """Of the working tree, when Ray sends it to other machines."""
 
 J = TypeVar("J")
@@ -117,6 +120,8 @@ def run_with_ray(
     import ray
 
     local = address == RAY_LOCAL
+    if not local and address != RAY_AUTO:
+        _check_reachable(address)
     _start_ray(ray, address, workers)
     remote = ray.remote(num_cpus=1, max_calls=JOBS_PER_PROCESS, max_retries=1)(_guarded)
     at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -141,6 +146,17 @@ def run_with_ray(
             os.environ.pop("RAY_ADDRESS", None)
 
 
+def _check_reachable(address: str) -> None:
+    """Ray itself tries an address for minutes. Raises BackendError when nothing listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise BackendError(f"'{address}' is no address of a Ray cluster: local, auto or HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
+    except OSError as error:
+        raise BackendError(f"no Ray cluster at '{address}': {error}; start one with ray start --head") from error
+
+
 def _start_ray(ray: Any, address: str, workers: int | None) -> None:
     """Start or join a cluster. Raises BackendError."""
     quiet = {"log_to_driver": False, "logging_level": "warning"}
@@ -157,11 +173,10 @@ def _start_ray(ray: Any, address: str, workers: int | None) -> None:
                 **quiet,
             )
             return
-        folder = "${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}"
         shipped = {
             "working_dir": str(REPOSITORY),
             "excludes": _NOT_SHIPPED,
-            "env_vars": {"PYTHONPATH": f"{folder}/src{os.pathsep}{folder}/sim"},
+            "env_vars": {"PYTHONPATH": os.pathsep.join(("src", "sim"))},  # in the copy, where its workers start
         }
         ray.init(address=address, runtime_env=shipped, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
