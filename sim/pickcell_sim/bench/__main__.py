@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from pickcell_sim.bench import idle as idle_bench
@@ -16,11 +15,11 @@ from pickcell_sim.bench.claims_command import claims
 from pickcell_sim.bench.failures import write_failure_sheet
 from pickcell_sim.bench.physics import main as physics
 from pickcell_sim.bench.result import BenchResult
-from pickcell_sim.bench.suite_command import FAILED, failures_of, run_with_progress, stage_times, suite, suites
+from pickcell_sim.bench.suite_command import FAILED, failures_of, run_with_progress, stage_times, suite, suites, wide_console
 from pickcell_sim.items.spec import REPOSITORY
 
 app = typer.Typer(help="Benchmarks on the simulated cell. The same seed gives the same totes.", no_args_is_help=True)
-console = Console()
+console = wide_console()
 
 
 @app.callback()

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from pickcell_sim.bench.records import PickRecord
 
-TILE = (400, 300)
+TILE = (360, 270)
 COLUMNS = 3
-MOST = 12
+MOST = 6
 CAPTION_PX = 60
-LINE_LENGTH = 62
-JPEG_QUALITY = 75
+LINE_LENGTH = 60
+JPEG_QUALITY = 70
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _tile(failure: Failure) -> NDArray[np.uint8] | None:
     tile[: TILE[1]] = cv2.resize(image, TILE, interpolation=cv2.INTER_AREA)
     for i, line in enumerate(failure.lines):
         where = (5, TILE[1] + 16 + 18 * i)
-        cv2.putText(tile, line[:LINE_LENGTH], where, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.putText(tile, line[:LINE_LENGTH], where, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
     return tile
 
 

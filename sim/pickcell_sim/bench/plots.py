@@ -40,7 +40,18 @@ def _error(metric: Metric) -> tuple[float, float]:
 
 def _points(ax: Any, xs: Sequence[float], metrics: Sequence[Metric], **style: Any) -> None:
     errors = np.array([_error(m) for m in metrics]).reshape(-1, 2).T
-    ax.errorbar(xs, [m.value for m in metrics], yerr=errors, fmt="o", capsize=3, markersize=5, linewidth=1.2, **style)
+    ax.errorbar(
+        xs,
+        [m.value for m in metrics],
+        yerr=errors,
+        fmt="o",
+        capsize=3,
+        markersize=5,
+        linewidth=1.2,
+        clip_on=False,
+        zorder=3,
+        **style,
+    )
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -155,7 +155,7 @@ def run_with_progress(console: Console, config: SuiteConfig) -> SuiteRun:
             progress.update(task, advance=1, description=f"{config.suite.name}: {tally.text()}")
             if not console.is_terminal:
                 eta_s = progress.tasks[task].time_remaining
-                eta = f", about {eta_s / 60:.0f} min left" if eta_s else ""
+                eta = f", about {_duration(eta_s)} left" if eta_s else ""
                 console.print(f"{job.name}: {tally.done} of {len(jobs)} episodes, {tally.text()}{eta}", highlight=False)
 
         try:
@@ -167,6 +167,10 @@ def run_with_progress(console: Console, config: SuiteConfig) -> SuiteRun:
     if tally.kept:
         console.print(f"{tally.kept} of {len(jobs)} episodes were taken over from before.")
     return run
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90.0 else f"{seconds / 60.0:.0f} min"
 
 
 def _keep(console: Console, run: SuiteRun, folder: Path | None) -> None:
