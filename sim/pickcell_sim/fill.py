@@ -41,6 +41,10 @@ _CROWDED = 0.38
 _DUMPED_KINDS = ("irregular", "box", "cylinder", "card")
 """Totes of these alone are dumped in without looking."""
 _WAITING_M = 3.0
+_CALMING_ROUNDS = 60
+_CALMING_STEPS = 12
+_CALMED = 0.3
+"""Share of its speed that an item keeps after each of those rounds."""
 _RIM_OVERHANG_M = 0.03
 _WORKSPACE_HEIGHT_M = 0.30
 """Items may stand out of a low tray up to this height above its floor, in the protocols of the 30 cm cube."""
@@ -148,13 +152,14 @@ class _Filling:
         self.neat = False
         """Everything is laid flat along the walls: a crowded tote holds no more."""
         self.overhang_m = _RIM_OVERHANG_M
+        self._calming = False
         self._settle_steps = _SETTLE_STEPS
         self._still_mps = _STILL_MPS
 
     def arrange(self, skus: Sequence[str]) -> None:
         """Fill as people do: look where there is room, and lay things flat where much has to go in."""
         volume = sum(float(np.prod(item_spec(sku).size_m)) for sku in skus)
-        self.looks = _LOOKS
+        self.looks, self._calming = _LOOKS, True
         self.neat = volume > _CROWDED * float(np.prod(self.tote.inner))
         self.overhang_m = _CROWDED_OVERHANG_M if self.neat else _RIM_OVERHANG_M
         # What creeps in a heap of soft things never stops; it is put to sleep in the end.
@@ -246,6 +251,8 @@ class _Filling:
             raise FillError(f"{[s.name for s in strays]} would not stay in the tote with {len(self.items)} items")
         for item in self.items:
             self._ignore_robot(item, False)
+        if self._calming:
+            self._calm()
         sleep_items(self.world)
 
     def _open(self) -> None:
@@ -256,6 +263,17 @@ class _Filling:
             for item in self.items:
                 self.world.wake(item.body)
             self.settle()
+
+    def _calm(self) -> None:
+        """Take speed from what still creeps until all sleep: Bullet wakes sleepers with the last of their neighbours."""
+        client = self.world.client
+        for _ in range(_CALMING_ROUNDS):
+            self.world.step(_CALMING_STEPS)
+            if all(item.asleep for item in self.items):
+                return
+            for body in (body for item in self.items if not item.asleep for body in item.bodies):
+                linear, angular = (np.asarray(v) for v in p.getBaseVelocity(body, physicsClientId=client))
+                p.resetBaseVelocity(body, (_CALMED * linear).tolist(), (_CALMED * angular).tolist(), physicsClientId=client)
 
     def _strays(self) -> list[ItemBody]:
         return [item for item in self.items if not _inside(self.world, self.tote, item, self.ceiling_m)]

@@ -220,7 +220,8 @@ class StandIns:
         for each in (body, *contents):
             set_base(client, each, place)
             world.register_visual(each, NOTHING)
-            p.changeDynamics(each, -1, activationState=p.ACTIVATION_STATE_SLEEP, physicsClientId=client)
+            for state in (p.ACTIVATION_STATE_ENABLE_SLEEPING, p.ACTIVATION_STATE_SLEEP):
+                p.changeDynamics(each, -1, activationState=state, physicsClientId=client)
 
     # -- who is near -------------------------------------------------------------------------------------------------
     def _agents(self) -> tuple[Array, Array, NDArray[np.int64]]:
