@@ -129,6 +129,11 @@ def claims_finished(function, jobs):  # type: ignore[no-untyped-def]
     return run_here(function, jobs)
 
 
+@pytest.mark.slow
+def test_two_processes_give_the_same_records() -> None:
+    assert run_trials(2, 5, workers=2, claims=("flats",)) == run_trials(2, 5, claims=("flats",))
+
+
 def test_a_trial_that_breaks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(job: Job) -> list[TrialRecord]:
         raise RuntimeError("the world ended")
