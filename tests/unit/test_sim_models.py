@@ -101,6 +101,12 @@ def test_closed_items_measure_what_the_spec_says(client: int, sku: str) -> None:
     np.testing.assert_allclose(reach, np.column_stack([size, size]) / 2.0, atol=tolerance)
 
 
+def test_more_page_blocks_are_the_same_book() -> None:
+    one, three = (closed_shape(book_description(item_spec(BOOK), blocks)) for blocks in (1, 3))
+    assert three.mass_kg == pytest.approx(one.mass_kg)
+    np.testing.assert_allclose(three.inertia, one.inertia, atol=1e-9)
+
+
 def test_what_is_rigid_is_not_built_here(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="book, sheet, loose, plush"):
         build(item_spec("box-000"), tmp_path)
@@ -186,10 +192,10 @@ def carried_by_cover(blocks_hz: int, seconds: float) -> tuple[float, float, Item
 
 def test_a_book_lifted_by_its_cover_flops_open() -> None:
     at_240 = carried_by_cover(240, 2.0)
-    assert np.degrees(at_240[0]) > 30.0, "front and block, .37 s after the lift began"
-    assert np.degrees(at_240[1]) > 60.0
+    assert np.degrees(at_240[0]) > 30.0, "both hinges together, .37 s after the lift began"
+    assert np.degrees(at_240[1]) > 90.0
     at_960 = carried_by_cover(960, 2.0)
-    assert at_960[1] == pytest.approx(at_240[1], rel=0.15)
+    assert at_960[1] == pytest.approx(at_240[1], rel=0.05)
 
 
 @pytest.mark.parametrize("force_n", [20.0, 40.0])
