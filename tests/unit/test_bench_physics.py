@@ -10,7 +10,7 @@ from sim_rig import cell_named
 from pickcell.geometry import make_pose
 from pickcell_sim.arm import ArmState
 from pickcell_sim.bench.arm_tour import ArmTour, height_below
-from pickcell_sim.bench.physics import _measured, growth_per_1000
+from pickcell_sim.bench.physics import PhysicsBenchConfig, _measured, _rate, _tours, growth_per_1000
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose, sleep_items, spawn_item
 from pickcell_sim.scorer import Scorer
@@ -80,3 +80,11 @@ def test_growth_is_a_slope_per_thousand_picks() -> None:
     flat = growth_per_1000(np.column_stack([picks, 900.0 + noise]))
     assert flat[0] == pytest.approx(0.0, abs=2.0)
     assert np.isnan(growth_per_1000(np.array([[8.0, 900.0], [16.0, 901.0]]))).all()
+
+
+@pytest.mark.slow
+def test_a_full_tote_runs_five_times_faster_than_it_happens() -> None:
+    """On one core, the arm moving above the tote and into it."""
+    rows, costs, _ = _tours(PhysicsBenchConfig(totes=2, dips=3), awake=False)
+    assert _rate(rows)[0] >= 5.0
+    assert costs.ms["physics"] > 0.0 and sum(costs.ms.values()) < 1.0
