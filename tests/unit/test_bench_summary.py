@@ -9,7 +9,7 @@ import pytest
 
 from pickcell_sim.bench.page import write_pages
 from pickcell_sim.bench.records import DamageRecord, EpisodeRecord, PickRecord, fingerprint
-from pickcell_sim.bench.run import SuiteConfig, SuiteRun, results_of
+from pickcell_sim.bench.run import SuiteConfig, SuiteRun, paired_of, results_of
 from pickcell_sim.bench.suites import Perception, Protocol, Strategy, load_suite
 from pickcell_sim.bench.summary import episode_row, metrics_of, paired_metrics, removed, tallies
 
@@ -131,3 +131,17 @@ def test_pages_are_made_from_what_is_kept(run, tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(ValueError, match=r"bad\.json"):
         write_pages(tmp_path)
+
+
+def test_strategies_that_were_run_one_by_one_are_paired_on_the_page(run, tmp_path):
+    results = results_of(run)
+    paired = results.pop("tote-paired-true")
+    assert paired_of(list(results.values())).to_dict()["metrics"] == paired.to_dict()["metrics"]
+    for name, result in results.items():
+        result.write(tmp_path / f"{name}.json")
+    assert "pinch minus suction" in write_pages(tmp_path)[0].read_text()
+    other = replace(results["tote-auto-true"], seed=1)
+    with pytest.raises(ValueError, match="one suite"):
+        paired_of([other, results["tote-pinch-true"]])
+    other.write(tmp_path / "tote-auto-true.json")
+    assert "pinch minus suction" not in write_pages(tmp_path)[0].read_text()

@@ -10,7 +10,7 @@ from typing import Any
 from pickcell_sim.bench import plots
 from pickcell_sim.bench.document import Block, Folded, Heading, Image, Table, Text, to_html, to_markdown
 from pickcell_sim.bench.result import BenchResult, Metric
-from pickcell_sim.bench.run import PAIRED
+from pickcell_sim.bench.run import PAIRED, paired_of, result_name
 
 TITLE = "Benchmarks"
 SUITE_ORDER = ("packed", "pile", "tote", "books_boxes", "flats", "bags", "perturbed")
@@ -55,6 +55,7 @@ def write_pages(folder: Path) -> list[Path]:
     results = load_results(folder)
     suites = {name: r for name, r in results.items() if "strategy" in r.config and "perception" in r.config}
     others = {name: r for name, r in results.items() if name not in suites}
+    suites |= _missing_pairs(suites)
     blocks: list[Block] = [Heading(1, TITLE), Text(_INTRO)]
     for perception, said in PERCEPTIONS.items():
         blocks += _perception_blocks(_sorted(suites, perception), perception, said, folder)
@@ -73,6 +74,21 @@ def write_pages(folder: Path) -> list[Path]:
     markdown.write_text(to_markdown(blocks, folder))
     page.write_text(to_html(f"pickcell {TITLE.lower()}", blocks))
     return [markdown, page]
+
+
+def _missing_pairs(suites: dict[str, BenchResult]) -> dict[str, BenchResult]:
+    """Differences between strategies that were run one by one, where all else was the same."""
+    groups: dict[tuple[str, str], list[BenchResult]] = {}
+    for result in suites.values():
+        groups.setdefault((result.suite, result.config["perception"]), []).append(result)
+    made = {}
+    for (suite, perception), group in groups.items():
+        alike = len({(r.seed, r.config.get("clock"), r.config.get("code")) for r in group}) == 1
+        if alike and all(r.config["strategy"] != PAIRED for r in group):
+            paired = paired_of(group)
+            if paired is not None:
+                made[result_name(suite, PAIRED, perception)] = paired
+    return made
 
 
 def _order(result: BenchResult) -> tuple[Any, ...]:

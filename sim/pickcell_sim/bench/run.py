@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from pickcell_sim.scorer import DISPLACED_M, DISPLACED_RAD, DROP_HEIGHT_M
 
 PAIRED = "paired"
 """Takes the place of the strategy in the names of results that compare strategies."""
+
+DIFFERENCES = ((Strategy.PINCH, Strategy.SUCTION), (Strategy.AUTO, Strategy.SUCTION), (Strategy.AUTO, Strategy.PINCH))
+"""Strategies that are compared: the first minus the second."""
 
 
 @dataclass(frozen=True)
@@ -140,19 +143,43 @@ def results_of(run: SuiteRun) -> dict[str, BenchResult]:
 
 def _paired(run: SuiteRun, perception: Perception, machine: dict[str, Any], commit: str) -> BenchResult | None:
     """Differences between the strategies of a run, seed by seed; None when there is only one."""
-    protocol, done = run.config.suite.protocol, [s for s in Strategy if (s, perception) in run.episodes]
-    rows = {s: [episode_row(e, protocol) for e in run.episodes[s, perception]] for s in done}
+    protocol = run.config.suite.protocol
+    rows = {
+        strategy.value: [episode_row(episode, protocol) for episode in run.episodes[strategy, perception]]
+        for strategy in Strategy
+        if (strategy, perception) in run.episodes
+    }
+    facts = {"strategy": PAIRED, "perception": perception.value, "clock": run.config.clock.value}
+    return _differences(run.config.suite.name, run.config.seed, rows, facts, machine, commit)
+
+
+def paired_of(results: Sequence[BenchResult]) -> BenchResult | None:
+    """Differences between kept results of one suite and perception, from their rows; None when nothing can be paired.
+
+    Raises ValueError when the results are not of one kind.
+    """
+    of = {(r.suite, r.config["perception"], r.seed, r.config["clock"]) for r in results}
+    if len(of) != 1:
+        raise ValueError(f"only results of one suite, perception, seed and clock can be paired, got {sorted(of)}")
+    first, commits = results[0], sorted({r.commit for r in results})
+    rows = {r.config["strategy"]: list(r.episodes) for r in results}
+    facts = {"strategy": PAIRED, "perception": first.config["perception"], "clock": first.config["clock"]}
+    return _differences(first.suite, first.seed, rows, facts, first.machine, ", ".join(commits))
+
+
+def _differences(
+    suite: str, seed: int, rows: dict[str, list[dict[str, Any]]], facts: dict[str, Any], machine: dict[str, Any], commit: str
+) -> BenchResult | None:
     metrics: dict[str, Metric] = {}
-    for a, b in ((Strategy.PINCH, Strategy.SUCTION), (Strategy.AUTO, Strategy.SUCTION), (Strategy.AUTO, Strategy.PINCH)):
-        if a in rows and b in rows:
-            for name, metric in paired_metrics(rows[a], rows[b]).items():
+    for a, b in DIFFERENCES:
+        if a.value in rows and b.value in rows:
+            for name, metric in paired_metrics(rows[a.value], rows[b.value]).items():
                 metrics[f"{name}_{a.value}_minus_{b.value}"] = metric
     if not metrics:
         return None
     seeds = set.intersection(*({row["seed"] for row in each} for each in rows.values()))
-    facts = {"strategy": PAIRED, "perception": perception.value, "totes": len(seeds), "clock": run.config.clock.value}
-    facts["interval"] = "bootstrap over totes, both strategies on the same"
-    return BenchResult(run.config.suite.name, run.config.seed, len(seeds), facts, machine, commit, metrics)
+    facts = facts | {"totes": len(seeds), "interval": "bootstrap over totes, both strategies on the same"}
+    return BenchResult(suite, seed, len(seeds), facts, machine, commit, metrics)
 
 
 def _facts(config: SuiteConfig, episodes: list[EpisodeRecord]) -> dict[str, Any]:
