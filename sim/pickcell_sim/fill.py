@@ -108,7 +108,7 @@ def fill_packed(world: SimWorld, skus: Sequence[str], seed: int, tote: str = "so
             for item, X in zip(items, X_world_items):
                 place_item(world, item, X)
             filling.settle()
-            if not any(_toppled(X, item_pose(world, item)) for item, X in zip(items, X_world_items)):
+            if not any(_toppled(item, X, item_pose(world, item)) for item, X in zip(items, X_world_items)):
                 break
         else:
             raise FillError(f"no room to stand {len(skus)} items upright within {side.min():.2f} m: {', '.join(skus)}")
@@ -312,8 +312,11 @@ def _inside(world: SimWorld, tote: ToteConfig, item: ItemBody, ceiling_m: float)
     return bool(within and points[:, 2].min() > -0.004 and points[:, 2].max() < ceiling_m)
 
 
-def _toppled(X_world_placed: Pose, X_world_item: Pose) -> bool:
-    return bool(rotation_angle(inverse(X_world_placed) @ X_world_item) > _TOPPLED_RAD)
+def _toppled(item: ItemBody, X_world_placed: Pose, X_world_item: Pose) -> bool:
+    """Whether an item fell over. Blobs and toys have no base: they settle on whatever side they find."""
+    spec = item_spec(item.name)
+    stands = spec.kind != "irregular" and spec.structure != "plush"
+    return bool(stands and rotation_angle(inverse(X_world_placed) @ X_world_item) > _TOPPLED_RAD)
 
 
 @contextmanager
