@@ -139,7 +139,7 @@ class SimWorld:
             self.robot.end_step()
 
     def set_substeps(self, n: int) -> None:
-        """Divide each nominal step into ``n`` physics steps. To be called between nominal steps. Raises ValueError for n < 1."""
+        """Divide each nominal step into ``n`` physics steps; call it between nominal steps. Raises ValueError for n < 1."""
         if n < 1:
             raise ValueError(f"a step has at least one substep, got {n}")
         if n != self.clock.substeps:

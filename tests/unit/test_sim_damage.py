@@ -79,7 +79,7 @@ def test_a_fall_from_less_than_the_limit_does_no_damage_and_from_more_does(sku: 
 def test_the_speed_of_an_impact_does_not_depend_on_the_step(height: float, rpy: tuple[float, float, float]) -> None:
     sensitive = LIMITS.scaled(impact=1e-3)
     speeds = [dropped("box-008", height, hz, rpy, sensitive)[0].value for hz in (120.0, 240.0, 480.0, 960.0)]
-    np.testing.assert_allclose(speeds, impact_speed_mps(height), rtol=0.02)  # 1 % is PyBullet's own damping
+    np.testing.assert_allclose(speeds, impact_speed_mps(height), rtol=0.01)
     np.testing.assert_allclose(speeds, speeds[-1], rtol=0.005)
 
 
@@ -96,7 +96,7 @@ def test_a_box_that_topples_hits_the_floor_with_the_speed_of_its_far_edge() -> N
             seconds(world, 1.5)
             speeds.append(monitor.events[0].value)
     np.testing.assert_allclose(speeds, expected, rtol=0.07)  # its foot slides a little
-    np.testing.assert_allclose(speeds, speeds[-1], rtol=0.02)
+    np.testing.assert_allclose(speeds, speeds[-1], rtol=0.05)  # at 120 Hz the foot slides more
 
 
 def test_substeps_do_not_change_an_impact() -> None:
@@ -120,7 +120,9 @@ def test_an_item_that_is_fallen_upon_is_damaged_by_what_falls() -> None:
         assert (event.item_id, event.by) == (high.item_id, "box-019")
         lift(world, high, 0.024 + 0.5, (0.0, 0.0, 0.0))
         seconds(world, 1.0)
-        assert {(e.item_id, e.by) for e in monitor.events[1:]} == {(high.item_id, "box-019"), (low.item_id, "jar-000")}
+        causes = {e.item_id: e.by.split(", ") for e in monitor.events[1:]}  # what bounces off may meet the table as well
+        assert causes.keys() == {high.item_id, low.item_id}
+        assert "box-019" in causes[high.item_id] and "jar-000" in causes[low.item_id]
 
 
 def test_by_the_velocity_change_a_light_striker_does_a_heavy_victim_no_harm() -> None:

@@ -29,6 +29,7 @@ from pickcell_sim.items.totes import ToteContents
 from pickcell_sim.oracle import OraclePerception
 from pickcell_sim.perturbations import Perturbations, PerturbationScript, watch_task
 from pickcell_sim.scorer import PickScore, Scorer, Where
+from pickcell_sim.stand_ins import StandIns
 
 PERSON_S = 10.0
 """Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""
@@ -97,6 +98,7 @@ class Trial:
         self.ledger = Ledger(ledger_path)
         try:
             _fill(self.driver, contents, setup.fill)
+            StandIns(self.driver.world).attach()
             self.scorer = Scorer(self.driver.world, self.driver)
             selector = GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS[setup.strategy]))
             perception = OraclePerception(self.driver, cell, catalogue) if oracle else None

@@ -54,8 +54,10 @@ def load_item(client: int, sku: str, X_world_item: Pose, drawn: bool = True) -> 
 def set_surface(client: int, body: int, spec: ItemSpec) -> None:
     """Give all links of a body the friction and softness of a SKU's surface.
 
-    Damping is left alone: said of a link, PyBullet would change the base's.
+    The base loses the linear damping that PyBullet gives to every body, so that things fall as they fall; of links damping
+    cannot be said, PyBullet would change the base's.
     """
+    p.changeDynamics(body, -1, linearDamping=0.0, physicsClientId=client)
     soft: dict[str, float] = {}
     if spec.structure == "plush" or spec.contact_stiffness_n_per_m > 0.0:
         soft = {

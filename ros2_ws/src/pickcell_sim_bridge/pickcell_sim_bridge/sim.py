@@ -26,6 +26,7 @@ from pickcell_node.parameters import read_parameters
 from pickcell_sim.driver import HandBusyError, SimDriver
 from pickcell_sim.fill import FillError, fill_tote
 from pickcell_sim.items.totes import ToteContents, load_tote
+from pickcell_sim.stand_ins import StandIns
 from pickcell_sim_bridge.arm_action import ArmAction
 from pickcell_sim_bridge.camera_topics import CameraTopics
 from pickcell_sim_bridge.controls import offer_controls
@@ -108,6 +109,7 @@ class SimApp:
             driver.world.steps = first_step
             if contents.skus:
                 fill_tote(driver.world, contents.skus, contents.seed + seed)
+            StandIns(driver.world).attach()
         except BaseException:
             driver.close()
             raise
