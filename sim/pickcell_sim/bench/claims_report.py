@@ -130,6 +130,8 @@ def _interval(values: Sequence[float | None]) -> Interval:
 
 def _ratio_text(values: Sequence[float | None]) -> str:
     value, low, high = (None if v is None else f"{v:.2g}" if v < 100 else f"{v:.0f}" for v in values)
+    if low is None:  # nothing was tried with the jaw
+        return "-"
     if value is None:
         return f"> {low}"
     return f"{value} ({low} .. {high or 'no end'})"
