@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
 from pickcell.values import JawState, JointState, JointTrajectory, RgbdFrame, RobotReading, Wrench
-from pickcell_sim.arm import ArmController, ArmStatus
-from pickcell_sim.cameras import SimCameras
-from pickcell_sim.cup import SuctionCup
-from pickcell_sim.jaw import Jaw
-from pickcell_sim.suction import AMBIENT_PA
+from pickcell_sim.hand.cup import SuctionCup
+from pickcell_sim.hand.jaw import Jaw
+from pickcell_sim.hand.suction import AMBIENT_PA
+from pickcell_sim.robot.arm import ArmController, ArmStatus
+from pickcell_sim.robot.wrench import WristSensor
+from pickcell_sim.vision.cameras import SimCameras
 from pickcell_sim.world import SimWorld
-from pickcell_sim.wrench import WristSensor
 
 CUP_CLEARANCE_M = 0.004
 """The jaw stays this much wider than the cup while the cup is out between the pads."""

@@ -25,7 +25,7 @@ from pickcell.task.stages import Progress
 from pickcell.values import CameraModel
 from pickcell_sim.cell import InProcessCell
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import ToteContents, load_tote
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pickcell.outcome import Code, Outcome
 from pickcell.ports import StopWhen
 from pickcell.values import JawState, JointTrajectory, RobotReading
-from pickcell_sim.arm import ArmState, GoalRejectedError
 from pickcell_sim.driver import HandBusyError, SimDriver
-from pickcell_sim.suction import AMBIENT_PA
+from pickcell_sim.hand.suction import AMBIENT_PA
+from pickcell_sim.robot.arm import ArmState, GoalRejectedError
 
 WATCH_S = 0.010
 """Period at which ``stop_when`` looks at the readings: drivers deliver about as fast."""

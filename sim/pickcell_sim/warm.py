@@ -12,7 +12,7 @@ from pickcell.cell import load_cell
 from pickcell.motion.warm import warm as warm_motion
 from pickcell_sim.cell import InProcessCell
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import load_tote
 

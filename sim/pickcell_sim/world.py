@@ -15,9 +15,9 @@ import pybullet as p
 
 from pickcell.cell import CellConfig, ToteConfig
 from pickcell.geometry import Pose, quat_xyzw_from_pose
-from pickcell_sim.looks import Model, UrdfModel
-from pickcell_sim.robot_body import RobotBody
-from pickcell_sim.visuals import VisualScene
+from pickcell_sim.robot.body import RobotBody
+from pickcell_sim.vision.looks import Model, UrdfModel
+from pickcell_sim.vision.visuals import VisualScene
 
 STEP_S = 1.0 / 240.0
 """Nominal physics step. Suction and pinch were checked against 120 to 960 Hz at this value."""

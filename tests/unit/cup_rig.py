@@ -10,7 +10,7 @@ import pybullet as p
 from sim_rig import add_block, cell_named
 
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.suction import Pump
+from pickcell_sim.hand.suction import Pump
 
 OVERTRAVEL_M = 0.005
 

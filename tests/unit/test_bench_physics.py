@@ -8,12 +8,12 @@ import pytest
 from sim_rig import cell_named
 
 from pickcell.geometry import make_pose
-from pickcell_sim.arm import ArmState
 from pickcell_sim.bench.arm_tour import ArmTour, height_below
 from pickcell_sim.bench.physics import PhysicsBenchConfig, _measured, _rate, _tours, growth_per_1000
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose, sleep_items, spawn_item
-from pickcell_sim.scorer import Scorer
+from pickcell_sim.robot.arm import ArmState
+from pickcell_sim.scoring.scorer import Scorer
 
 CELL = cell_named("panda")
 

@@ -7,8 +7,8 @@ import pytest
 from sim_rig import ToolMotion, add_block, driven
 
 from pickcell.values import JointTrajectory
-from pickcell_sim.arm import ArmState, GoalRejectedError
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.robot.arm import ArmState, GoalRejectedError
 
 STEP_S = 1 / 240
 

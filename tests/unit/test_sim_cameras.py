@@ -13,10 +13,10 @@ import pytest
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse, make_pose, rotation_angle, transform_points
 from pickcell.values import CameraModel, RgbdFrame
-from pickcell_sim.cameras import COSTS_KEPT, CameraFault, ExtrinsicError, SimCameras, truth_body_ids, world_state
-from pickcell_sim.depth_noise import DepthNoiseModel
 from pickcell_sim.items.spawn import item_pose, place_item, spawn_item
-from pickcell_sim.rendering import load_egl, metric_depth, projection_matrix
+from pickcell_sim.vision.cameras import COSTS_KEPT, CameraFault, ExtrinsicError, SimCameras, truth_body_ids, world_state
+from pickcell_sim.vision.depth_noise import DepthNoiseModel
+from pickcell_sim.vision.rendering import load_egl, metric_depth, projection_matrix
 from pickcell_sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]

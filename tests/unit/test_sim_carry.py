@@ -10,7 +10,7 @@ from sim_rig import ToolMotion, add_block, driven
 from pickcell.outcome import Outcome
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.ports import SimPorts
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 
 CARRY_MPS2 = {"panda": 4.0, "iiwa": 2.5}
 """The second arm's elbow is too slow for more."""

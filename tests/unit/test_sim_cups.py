@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from sim_rig import add_block, cell_named
 
 from pickcell.cell import CUP_RADII_M, HandConfig
-from pickcell_sim.cups import CUPS, SOURCES, blister_limit_pa, cup_of_hand, cup_of_radius
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.lip import Surface, Waves, rim_points, surface_of
-from pickcell_sim.suction import Cup, implicit_spring, lip_opening, ring_seal, slid_by, sliding_spring, vacuum_at_leak
+from pickcell_sim.hand.cups import CUPS, SOURCES, blister_limit_pa, cup_of_hand, cup_of_radius
+from pickcell_sim.hand.lip import Surface, Waves, rim_points, surface_of
+from pickcell_sim.hand.suction import Cup, implicit_spring, lip_opening, ring_seal, slid_by, sliding_spring, vacuum_at_leak
 from pickcell_sim.world import ItemBody
 
 

@@ -14,10 +14,10 @@ from pickcell.geometry import make_pose, transform_points
 from pickcell_sim.damage import DamageEvent, DamageLimits, DamageMonitor, load_damage_limits
 from pickcell_sim.damage.mechanics import impact_speed_mps
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spawn import outline, place_item, spawn_item
+from pickcell_sim.items.stand_ins import StandIns
 from pickcell_sim.ports import SimPorts
-from pickcell_sim.stand_ins import StandIns
 from pickcell_sim.world import ItemBody, SimWorld
 
 LIMITS = load_damage_limits()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
+from pickcell_sim.vision.depth_noise import DepthNoiseModel, NoiseSource
 
 FOCAL = 600.0
 SHAPE = (240, 320)

@@ -13,8 +13,8 @@ from scipy.spatial import ConvexHull
 
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse, transform_points
-from pickcell_sim.attitudes import separation, standing_axis
-from pickcell_sim.fill import WORKSPACE_M, FillError, fill_packed, fill_pile, fill_tote
+from pickcell_sim.filling.attitudes import separation, standing_axis
+from pickcell_sim.filling.fill import WORKSPACE_M, FillError, fill_packed, fill_pile, fill_tote
 from pickcell_sim.items import item_spec, random_tote
 from pickcell_sim.items.spawn import clear_items, item_pose, item_speed, outline
 from pickcell_sim.momentum import momentum
@@ -82,8 +82,8 @@ def test_filling_twice_adds_and_clearing_empties() -> None:
 
 
 def test_what_cannot_be_filled_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pickcell_sim.fill._TRIES", 1)  # the tote is far too small however often it is tried
-    monkeypatch.setattr("pickcell_sim.fill._SETTLE_STEPS", 200)
+    monkeypatch.setattr("pickcell_sim.filling.fill._TRIES", 1)  # the tote is far too small however often it is tried
+    monkeypatch.setattr("pickcell_sim.filling.fill._SETTLE_STEPS", 200)
     with SimWorld(CELL) as world:
         with pytest.raises(KeyError, match="destination"):
             fill_tote(world, ["box-013"], 0, tote="third")

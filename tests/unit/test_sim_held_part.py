@@ -11,9 +11,9 @@ from cup_rig import fitted, lip_extended, pedestal, remove
 from scipy.spatial.transform import Rotation
 from sim_rig import cell_named
 
-import pickcell_sim.cup as cup_module
+import pickcell_sim.hand.cup as cup_module
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.held_part import HeldPart
+from pickcell_sim.hand.held_part import HeldPart
 from pickcell_sim.world import SimWorld
 
 STEP_S = 1 / 240

@@ -8,7 +8,7 @@ import pytest
 from sim_rig import add_block, driven, height
 
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.jaw import PAD_STIFFNESS
+from pickcell_sim.hand.jaw import PAD_STIFFNESS
 from pickcell_sim.ports import SimPorts
 
 

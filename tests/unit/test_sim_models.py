@@ -11,7 +11,7 @@ import pytest
 
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse, make_pose, transform_points
-from pickcell_sim.fill import _standing_robot
+from pickcell_sim.filling.fill import _standing_robot
 from pickcell_sim.items import item_spec
 from pickcell_sim.items.book import book_description, book_opening_rad, book_shape
 from pickcell_sim.items.loose import BALLS, bag_shape

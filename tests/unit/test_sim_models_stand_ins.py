@@ -10,12 +10,12 @@ import pytest
 
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse, make_pose
-from pickcell_sim.fill import _standing_robot, fill_tote
+from pickcell_sim.filling.fill import _standing_robot, fill_tote
 from pickcell_sim.items import item_spec
 from pickcell_sim.items.book import book_opening_rad
 from pickcell_sim.items.spawn import clear_items, item_pose, place_item, spawn_item
+from pickcell_sim.items.stand_ins import FAR_M, StandIns
 from pickcell_sim.momentum import momentum, set_motion
-from pickcell_sim.stand_ins import FAR_M, StandIns
 from pickcell_sim.world import SimWorld
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")

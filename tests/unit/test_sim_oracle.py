@@ -19,14 +19,14 @@ from pickcell.task.request import PickRequest
 from pickcell.values import Instance, Scene, Voxel
 from pickcell_sim.cell import InProcessCell
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, outline, spawn_item
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import load_split, load_tote
-from pickcell_sim.oracle import OraclePerception
-from pickcell_sim.oracle_shapes import convex_part, item_surface
-from pickcell_sim.scorer import PickResult, Scorer
+from pickcell_sim.oracle.perception import OraclePerception
+from pickcell_sim.oracle.shapes import convex_part, item_surface
+from pickcell_sim.scoring.scorer import PickResult, Scorer
 
 CATALOGUE = load_catalogue()
 FLOOR = 0.006

@@ -12,13 +12,13 @@ from sim_rig import cell_named, driven
 
 from pickcell.geometry import inverse, make_pose, rotation_angle, transform_points
 from pickcell.values import RgbdFrame
-from pickcell_sim.cameras import CameraFault, SimCameras, truth_body_ids
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import spawn_item
 from pickcell_sim.perturbations import Kind, Perturbation, Perturbations, PerturbationScript, draw_script
 from pickcell_sim.perturbations.act import Scene
 from pickcell_sim.perturbations.intruder import REACH_M, Intruder
-from pickcell_sim.scorer import Scorer
+from pickcell_sim.scoring.scorer import Scorer
+from pickcell_sim.vision.cameras import CameraFault, SimCameras, truth_body_ids
 
 MASS_N = 1.5 * 9.81
 

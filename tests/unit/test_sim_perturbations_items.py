@@ -11,7 +11,7 @@ from sim_rig import add_block, driven, height
 
 from pickcell.geometry import inverse, make_pose, rotation_angle
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, spawn_item
 from pickcell_sim.items.totes import load_tote
@@ -19,7 +19,7 @@ from pickcell_sim.perturbations import Kind, LogEntry, Perturbation, Perturbatio
 from pickcell_sim.perturbations.hold import TUG_S
 from pickcell_sim.perturbations.shove import free_direction, neighbours
 from pickcell_sim.ports import SimPorts
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import ItemBody
 
 FLOOR = 0.006

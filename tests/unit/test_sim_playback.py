@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickcell_sim.playback import Playback
+from pickcell_sim.robot.playback import Playback
 
 LIMITS = np.array([15.0, 7.5])
 STEP_S = 1 / 240

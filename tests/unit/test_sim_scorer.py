@@ -13,10 +13,10 @@ from pickcell.cell import load_cell
 from pickcell.geometry import Pose, make_pose
 from pickcell_sim.damage import DamageEvent, load_damage_limits
 from pickcell_sim.items.spawn import place_item, spawn_item
-from pickcell_sim.pick_score import target_items
-from pickcell_sim.places import tote_below
 from pickcell_sim.ports import SimPorts
-from pickcell_sim.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
+from pickcell_sim.scoring.pick_score import target_items
+from pickcell_sim.scoring.places import tote_below
+from pickcell_sim.scoring.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
 from pickcell_sim.world import SimWorld
 
 CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")

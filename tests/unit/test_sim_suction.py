@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickcell_sim.suction import Cup, Pump, hold_use, implicit_spring, mobility_at, ring_seal, vacuum_at_leak
+from pickcell_sim.hand.suction import Cup, Pump, hold_use, implicit_spring, mobility_at, ring_seal, vacuum_at_leak
 
 STEP_S = 1 / 240
 

@@ -13,8 +13,8 @@ import pytest
 from pickcell.cell import load_cell
 from pickcell.geometry import make_pose
 from pickcell_sim.items.spawn import clear_items, place_item, spawn_item
-from pickcell_sim.rendering import Renderer, View
-from pickcell_sim.visuals import NOTHING, Placement, ShapeModel, UrdfModel, VisualPool, VisualScene
+from pickcell_sim.vision.rendering import Renderer, View
+from pickcell_sim.vision.visuals import NOTHING, Placement, ShapeModel, UrdfModel, VisualPool, VisualScene
 from pickcell_sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from sim_rig import add_block, cell_named, driven
 from pickcell.geometry import make_pose
 from pickcell.values import JointTrajectory
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.scorer import tote_around
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.scorer import tote_around
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import LOST_BELOW_M, SimWorld, tote_boxes
 
 

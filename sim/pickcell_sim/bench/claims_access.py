@@ -14,10 +14,10 @@ from pickcell.grasping import GraspConfig, GraspSelector
 from pickcell.values import Scene, Tool
 from pickcell_sim.bench.claims_shares import GROUPS
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.items.totes import mixed_tote
-from pickcell_sim.oracle import OraclePerception
+from pickcell_sim.oracle.perception import OraclePerception
 
 ITEMS = 15
 MIX = {"hardcover": 25, "paperback": 20, "box": 25, "shrink": 15, "can": 5, "bottle": 5, "irregular": 5}

@@ -26,9 +26,9 @@ from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, spawn_item
 from pickcell_sim.items.spec import ItemSpec
-from pickcell_sim.oracle_shapes import item_surface
+from pickcell_sim.oracle.shapes import item_surface
 from pickcell_sim.ports import SimPorts
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import ItemBody
 
 Array = NDArray[np.float64]

@@ -28,7 +28,7 @@ from pickcell_sim.bench.suites import (
     draw_tote,
 )
 from pickcell_sim.bench.trial import ScoredPick, Setup, Trial
-from pickcell_sim.fill import FillError
+from pickcell_sim.filling.fill import FillError
 from pickcell_sim.items.totes import ToteContents
 from pickcell_sim.perturbations import PerturbationScript, draw_script
 

@@ -29,13 +29,13 @@ from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_fa
 from pickcell_sim.bench.suites import Perception, Strategy, draw_tote, load_suite
 from pickcell_sim.bench.trial import Setup, Trial
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import FillError, fill_tote
+from pickcell_sim.filling.fill import FillError, fill_tote
 from pickcell_sim.items.spawn import item_pose, place_item
 from pickcell_sim.items.spec import REPOSITORY
+from pickcell_sim.items.stand_ins import StandIns
 from pickcell_sim.items.totes import ToteContents, mixed_tote
-from pickcell_sim.scorer import Scorer
-from pickcell_sim.stand_ins import StandIns
-from pickcell_sim.visuals import VisualPool
+from pickcell_sim.scoring.scorer import Scorer
+from pickcell_sim.vision.visuals import VisualPool
 from pickcell_sim.world import SimWorld
 
 ITEMS = 25

@@ -19,7 +19,7 @@ from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_fa
 from pickcell_sim.bench.suites import Perception, Protocol, Strategy, Suite, episode_seeds
 from pickcell_sim.bench.summary import episode_row, metrics_of, paired_metrics, tallies
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.scorer import DISPLACED_M, DISPLACED_RAD, DROP_HEIGHT_M
+from pickcell_sim.scoring.scorer import DISPLACED_M, DISPLACED_RAD, DROP_HEIGHT_M
 
 PAIRED = "paired"
 """Takes the place of the strategy in the names of results that compare strategies."""

@@ -20,16 +20,16 @@ from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
 from pickcell.task.request import PickRequest
 from pickcell.values import Tool
-from pickcell_sim import fill
 from pickcell_sim.bench.suites import Fill, Perception, Strategy
-from pickcell_sim.cameras import SimCameras
 from pickcell_sim.cell import Charge, InProcessCell
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.filling import fill
+from pickcell_sim.items.stand_ins import StandIns
 from pickcell_sim.items.totes import ToteContents
-from pickcell_sim.oracle import OraclePerception
+from pickcell_sim.oracle.perception import OraclePerception
 from pickcell_sim.perturbations import Perturbations, PerturbationScript, watch_task
-from pickcell_sim.scorer import PickScore, Scorer, Where
-from pickcell_sim.stand_ins import StandIns
+from pickcell_sim.scoring.scorer import PickScore, Scorer, Where
+from pickcell_sim.vision.cameras import SimCameras
 
 PERSON_S = 10.0
 """Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pybullet as p
 
 from pickcell_sim.damage.mechanics import GRAVITY, impact_speed_mps
-from pickcell_sim.places import Where, tote_below
+from pickcell_sim.scoring.places import Where, tote_below
 from pickcell_sim.world import ItemBody, SimWorld
 
 SAMPLE_S = 0.016

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from pickcell_sim.cups import blister_limit_pa
 from pickcell_sim.damage.mechanics import buckling_n, impact_speed_mps
+from pickcell_sim.hand.cups import blister_limit_pa
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spec import KINDS, REPOSITORY, ItemSpec
 
@@ -81,7 +81,7 @@ class Plates(_Strict):
 
 class Film(_Strict):
     factor: Sourced[Positive]
-    """On the vacuum that the membrane of :func:`pickcell_sim.cups.blister_limit_pa` bears."""
+    """On the vacuum that the membrane of :func:`pickcell_sim.hand.cups.blister_limit_pa` bears."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 
 from pickcell.cell import load_cell
 from pickcell.geometry import inverse, quat_xyzw_from_pose
-from pickcell_sim.cameras import SimCameras, truth_body_ids
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spawn import item_pose
 from pickcell_sim.items.totes import ToteContents
+from pickcell_sim.vision.cameras import SimCameras, truth_body_ids
 from pickcell_sim.world import SimWorld
 
 

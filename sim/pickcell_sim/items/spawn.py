@@ -18,7 +18,7 @@ from pickcell_sim.items.plush import CONTACT_DAMPING, CONTACT_STIFFNESS, plush_o
 from pickcell_sim.items.rigid import hull_points
 from pickcell_sim.items.shelf import SHELF
 from pickcell_sim.items.spec import ItemSpec
-from pickcell_sim.visuals import NOTHING, UrdfModel
+from pickcell_sim.vision.visuals import NOTHING, UrdfModel
 from pickcell_sim.world import ItemBody, SimWorld
 
 ROUND_KINDS = ("cylinder", "bottle", "can", "jar", "tube")

@@ -10,9 +10,9 @@ from pickcell.geometry import look_at
 from pickcell.values import CameraModel
 from pickcell_sim.items.assets import ensure_item
 from pickcell_sim.items.spawn import outline
-from pickcell_sim.looks import IDENTITY, ORIGIN, UrdfModel, read_looks
-from pickcell_sim.rendering import Lighting
-from pickcell_sim.visuals import Placement, VisualPool, parts_at
+from pickcell_sim.vision.looks import IDENTITY, ORIGIN, UrdfModel, read_looks
+from pickcell_sim.vision.rendering import Lighting
+from pickcell_sim.vision.visuals import Placement, VisualPool, parts_at
 
 VIEW_PX = 96
 VIEW_DIRECTIONS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))

@@ -8,11 +8,11 @@ import numpy as np
 import pybullet as p
 
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.jaw import PAD_FRICTION
+from pickcell_sim.hand.jaw import PAD_FRICTION
+from pickcell_sim.hand.suction import Cup
 from pickcell_sim.perturbations.act import Missed, Struck, Timed
 from pickcell_sim.perturbations.guided import motion_of, push_item
-from pickcell_sim.suction import Cup
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import ItemBody
 
 TUG_S = 0.06

@@ -20,7 +20,7 @@ from pickcell.cell import CellConfig, load_cell
 from pickcell.geometry import look_at, make_pose
 from pickcell.values import CameraModel
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.fill import fill_tote
+from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import spawn_item
 from pickcell_sim.items.spec import REPOSITORY

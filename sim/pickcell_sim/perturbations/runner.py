@@ -13,7 +13,7 @@ from pickcell_sim.perturbations.kinds import STAGES, Kind
 from pickcell_sim.perturbations.script import Perturbation, PerturbationScript
 from pickcell_sim.perturbations.shove import Shove, item_near_tool
 from pickcell_sim.perturbations.sight import BlurredLens, DimmedLights, KnockedCamera
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import ItemBody
 
 _TIME_SLACK_S = 1e-9

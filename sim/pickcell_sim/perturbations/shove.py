@@ -21,7 +21,7 @@ from pickcell_sim.perturbations.guided import (
     smooth_step,
 )
 from pickcell_sim.perturbations.kinds import Kind
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
 from pickcell_sim.world import ItemBody, SimWorld
 
 LEAN_S = 0.15

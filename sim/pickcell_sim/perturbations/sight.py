@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pickcell.geometry import Pose
-from pickcell_sim.camera_faults import CameraFault
 from pickcell_sim.perturbations.act import Missed, Struck, Timed
+from pickcell_sim.vision.faults import CameraFault
 
 NO_CAMERAS = "this world has no cameras"
 

@@ -19,7 +19,7 @@ from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from pickcell.values import JointTrajectory
 from pickcell_conversions.drivers import MessageError, duration_msg, seconds, time_msg, trajectory_from_msg
-from pickcell_sim.arm import ArmState, GoalRejectedError
+from pickcell_sim.robot.arm import ArmState, GoalRejectedError
 from pickcell_sim_bridge.controls import Bridge
 from pickcell_sim_bridge.goal_slot import GoalSlot, RunningGoal
 

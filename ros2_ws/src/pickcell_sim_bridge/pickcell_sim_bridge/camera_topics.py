@@ -12,8 +12,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from pickcell.cell import CellConfig
 from pickcell.values import CameraModel, RgbdFrame
 from pickcell_conversions.drivers import DEPTH_ENCODINGS, camera_info_to_msg, color_to_msg, depth_to_msg
-from pickcell_sim.cameras import CameraFault
 from pickcell_sim.driver import SimDriver
+from pickcell_sim.vision.cameras import CameraFault
 from pickcell_sim_bridge.pacing import Schedule
 
 QOS = QoSProfile(depth=2)

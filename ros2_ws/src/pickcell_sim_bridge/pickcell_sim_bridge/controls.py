@@ -13,7 +13,7 @@ service                  type               effect
 =======================  =================  ==========================================================================
 
 Camera faults are the parameter ``camera_faults`` of the node: a list of ``<camera>:<fault>``, see
-:class:`pickcell_sim.cameras.CameraFault`. What is in the list is active, what is not is over.
+:class:`pickcell_sim.vision.cameras.CameraFault`. What is in the list is active, what is not is over.
 
 The parameter ``perturbation``, set to ``<kind>`` or ``<kind>:<seed>`` (docs/perturbations.md), strikes at once, anew each
 time it is set; set to the empty string it ends and undoes all of them: ``ros2 param set /sim perturbation intruder:3``.
@@ -31,11 +31,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from pickcell_sim.cameras import CameraFault, SimCameras
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose
 from pickcell_sim.perturbations import LivePerturbations
-from pickcell_sim.truth import Truth
+from pickcell_sim.scoring.truth import Truth
+from pickcell_sim.vision.cameras import CameraFault, SimCameras
 
 FAULTS_PARAMETER = "camera_faults"
 PERTURBATION_PARAMETER = "perturbation"

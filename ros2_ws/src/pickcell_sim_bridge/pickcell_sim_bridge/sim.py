@@ -24,9 +24,9 @@ from pickcell.cell import load_cell
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
 from pickcell_sim.driver import HandBusyError, SimDriver
-from pickcell_sim.fill import FillError, fill_tote
+from pickcell_sim.filling.fill import FillError, fill_tote
+from pickcell_sim.items.stand_ins import StandIns
 from pickcell_sim.items.totes import ToteContents, load_tote
-from pickcell_sim.stand_ins import StandIns
 from pickcell_sim_bridge.arm_action import ArmAction
 from pickcell_sim_bridge.camera_topics import CameraTopics
 from pickcell_sim_bridge.controls import offer_controls

@@ -15,10 +15,10 @@ from scipy.spatial.transform import Rotation
 
 from pickcell.cell import ToteConfig
 from pickcell.geometry import Pose, inverse, make_pose, quat_xyzw_from_pose, rotation_angle, transform_points
-from pickcell_sim.attitudes import neat_rotation, place_upright, random_rotation
+from pickcell_sim.filling.attitudes import neat_rotation, place_upright, random_rotation
 from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, item_speed, outline, place_item, sleep_items, spawn_item
-from pickcell_sim.stand_ins import StandIns
+from pickcell_sim.items.stand_ins import StandIns
 from pickcell_sim.world import ItemBody, SimWorld
 
 Array = NDArray[np.float64]

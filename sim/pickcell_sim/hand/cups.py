@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pickcell.cell import CUP_RADII_M, SOURCE_VACUUM_PA, HandConfig
-from pickcell_sim.suction import Cup, Pump
+from pickcell_sim.hand.suction import Cup, Pump
 
 REFERENCE_RADIUS_M = 0.015
 """Radius of the cup whose stiffness :class:`Cup` gives as it stands."""

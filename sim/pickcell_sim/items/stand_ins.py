@@ -24,7 +24,7 @@ from pickcell_sim.items.spawn import HingeBrakes, item_pose, item_speed, set_bas
 from pickcell_sim.items.spec import ItemSpec
 from pickcell_sim.items.urdf import Box, closed_shape
 from pickcell_sim.momentum import momentum, set_motion
-from pickcell_sim.visuals import NOTHING, UrdfModel
+from pickcell_sim.vision.visuals import NOTHING, UrdfModel
 from pickcell_sim.world import ItemBody, SimWorld
 
 Array = NDArray[np.float64]

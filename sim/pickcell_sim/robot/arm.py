@@ -10,8 +10,8 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.values import JointTrajectory
-from pickcell_sim.playback import Playback
-from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.robot.body import RobotBody
+from pickcell_sim.robot.playback import Playback
 from pickcell_sim.world import StepClock
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.values import Wrench
-from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.robot.body import RobotBody
 from pickcell_sim.world import StepClock
 
 FILTER_S = 0.012

@@ -9,7 +9,7 @@ from pickcell_sim.damage.events import damaged_items
 from pickcell_sim.damage.falls import Drop, FallWatch
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.items.spawn import item_pose
-from pickcell_sim.pick_score import (
+from pickcell_sim.scoring.pick_score import (
     DISPLACED_M,
     DISPLACED_RAD,
     Displacement,
@@ -19,7 +19,7 @@ from pickcell_sim.pick_score import (
     Snapshot,
     score_pick,
 )
-from pickcell_sim.places import Where, tote_around
+from pickcell_sim.scoring.places import Where, tote_around
 from pickcell_sim.world import ItemBody, SimWorld
 
 __all__ = [

@@ -9,7 +9,7 @@ import pybullet as p
 
 from pickcell.geometry import Pose, pose_from_quat_xyzw
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.places import Where, tote_around
+from pickcell_sim.scoring.places import Where, tote_around
 
 PAD_FORCE_MIN_N = 0.5
 """Both pads must press on an item with this much for it to count as pinched."""

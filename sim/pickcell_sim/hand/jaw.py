@@ -9,7 +9,7 @@ import numpy as np
 import pybullet as p
 
 from pickcell.values import JawState
-from pickcell_sim.robot_body import RobotBody
+from pickcell_sim.robot.body import RobotBody
 from pickcell_sim.world import StepClock
 
 PAD_STIFFNESS = 3e4

@@ -9,8 +9,8 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.geometry import Pose, inverse, transform_points
+from pickcell_sim.hand.suction import Cup, Seal, ring_seal, wave_factor
 from pickcell_sim.items.assets import item_spec
-from pickcell_sim.suction import Cup, Seal, ring_seal, wave_factor
 from pickcell_sim.world import ItemBody
 
 Array = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Waves:
     def heights(self, points: Array, radius_m: float) -> tuple[Array, Array]:
         """(N,) heights at ``points`` (N, 3) in the item's frame, and what a lip of this radius finds them in addition to it.
 
-        The second is what :func:`pickcell_sim.suction.ring_seal` calls steepened.
+        The second is what :func:`pickcell_sim.hand.suction.ring_seal` calls steepened.
         """
         waves = self.amplitude_m * np.cos(points @ self.vectors.T + self.phases)
         factor = wave_factor(2 * np.pi / np.linalg.norm(self.vectors, axis=1), radius_m)

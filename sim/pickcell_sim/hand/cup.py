@@ -9,12 +9,12 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.geometry import inverse
-from pickcell_sim.cup_hold import Hold, LipState
-from pickcell_sim.cups import cup_of_hand, source_of_hand
-from pickcell_sim.held_part import HeldPart
-from pickcell_sim.lip import RIM_RAYS, ROBOT_GROUP, Surface, Waves, measure_seal, surface_of
+from pickcell_sim.hand.cup_hold import Hold, LipState
+from pickcell_sim.hand.cups import cup_of_hand, source_of_hand
+from pickcell_sim.hand.held_part import HeldPart
+from pickcell_sim.hand.lip import RIM_RAYS, ROBOT_GROUP, Surface, Waves, measure_seal, surface_of
+from pickcell_sim.hand.suction import AMBIENT_PA, Cup, Pump, Seal, lip_opening, vacuum_at_leak
 from pickcell_sim.quick_pose import pose_of
-from pickcell_sim.suction import AMBIENT_PA, Cup, Pump, Seal, lip_opening, vacuum_at_leak
 from pickcell_sim.world import ItemBody, SimWorld
 
 SLIDE_FORCE_N = 8.0

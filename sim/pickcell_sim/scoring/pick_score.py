@@ -13,7 +13,7 @@ from pickcell.task.request import ANY_ITEM
 from pickcell_sim.damage.events import DamageEvent, damaged_items
 from pickcell_sim.damage.falls import Drop
 from pickcell_sim.items.spawn import outline
-from pickcell_sim.places import Where
+from pickcell_sim.scoring.places import Where
 
 DISPLACED_M = 0.02
 DISPLACED_RAD = float(np.deg2rad(20.0))

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from pickcell.cell import CameraConfig, CellConfig
 from pickcell.geometry import Pose, inverse, make_pose
 from pickcell.values import RgbdFrame
-from pickcell_sim.camera_faults import CameraFault, CameraFaults
-from pickcell_sim.depth_noise import DepthNoiseModel, NoiseSource
-from pickcell_sim.rendering import Lighting, View
-from pickcell_sim.visuals import VisualScene
+from pickcell_sim.vision.depth_noise import DepthNoiseModel, NoiseSource
+from pickcell_sim.vision.faults import CameraFault, CameraFaults
+from pickcell_sim.vision.rendering import Lighting, View
+from pickcell_sim.vision.visuals import VisualScene
 
 _SAME_SURFACE_M = 0.003
 _MOVING_RADPS = 0.02

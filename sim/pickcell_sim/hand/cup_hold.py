@@ -9,10 +9,10 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.geometry import Pose, inverse, make_pose
-from pickcell_sim.held_part import HeldPart
-from pickcell_sim.lip import Waves
+from pickcell_sim.hand.held_part import HeldPart
+from pickcell_sim.hand.lip import Waves
+from pickcell_sim.hand.suction import Cup, Seal, hold_use, slid_by, sliding_spring
 from pickcell_sim.quick_pose import cross, pose_of, rotation_vector
-from pickcell_sim.suction import Cup, Seal, hold_use, slid_by, sliding_spring
 from pickcell_sim.world import ItemBody
 
 Array = NDArray[np.float64]

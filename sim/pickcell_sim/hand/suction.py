@@ -2,7 +2,7 @@
 
 The hold follows the ring models of the literature: J. Mahler et al., "Dex-Net 3.0", ICRA 2018 (spring ring, wrench limits),
 and G. Mantriota, "Theoretical model of the grasp with vacuum gripper", Mechanism and Machine Theory 42, 2007 (slip).
-Which cups and vacuum sources there are: :mod:`pickcell_sim.cups`.
+Which cups and vacuum sources there are: :mod:`pickcell_sim.hand.cups`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import pybullet as p
 from numpy.typing import NDArray
 
 from pickcell.geometry import Pose
+from pickcell_sim.hand.suction import mobility_at
 from pickcell_sim.quick_pose import pose_of, poses_of
-from pickcell_sim.suction import mobility_at
 
 Array = NDArray[np.float64]
 

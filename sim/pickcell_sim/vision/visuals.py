@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pickcell.geometry import Pose
 from pickcell.values import CameraModel
-from pickcell_sim.looks import (
+from pickcell_sim.vision.looks import (
     IDENTITY,
     NOTHING,
     Frame,
@@ -36,7 +36,7 @@ from pickcell_sim.looks import (
     read_looks,
     shapes_of,
 )
-from pickcell_sim.rendering import Lighting, Renderer, View, forget_client, load_egl, quiet_output
+from pickcell_sim.vision.rendering import Lighting, Renderer, View, forget_client, load_egl, quiet_output
 
 __all__ = ["NOTHING", "Model", "Placement", "ShapeModel", "UrdfModel", "VisualPool", "VisualScene", "parts_at"]
 

@@ -36,9 +36,9 @@ from pickcell.values import (
     VoxelGrid,
 )
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.oracle_maps import Solids, box_planes, exposures, inside_solids, seen, top_heights
-from pickcell_sim.oracle_shapes import ItemSurface, item_surface
-from pickcell_sim.places import Where, tote_around
+from pickcell_sim.oracle.maps import Solids, box_planes, exposures, inside_solids, seen, top_heights
+from pickcell_sim.oracle.shapes import ItemSurface, item_surface
+from pickcell_sim.scoring.places import Where, tote_around
 from pickcell_sim.world import SimWorld
 
 F64 = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""How items come to lie in a tote."""

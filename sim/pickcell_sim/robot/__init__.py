@@ -1,0 +1,1 @@
+"""The arm in simulation: body, trajectory controller and wrist sensor."""
