@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pickcell.catalogue import Catalogue, CatalogueError, default_catalogue, load_catalogue
+from pickcell.catalogue import Catalogue, CatalogueError, Kind, default_catalogue, load_catalogue
+from pickcell.cell import HandConfig
 from pickcell.outcome import Code
 from pickcell.values import Sku
 
@@ -20,11 +22,13 @@ GOOD = "format: 1\nversion: '9'\nskus:\n  box-1: {name: Tea, kind: box, dimensio
 
 def test_committed_catalogue_has_every_kind_with_usable_entries() -> None:
     kinds = {entry.kind for entry in CATALOGUE.values()}
-    assert kinds == {"irregular", "box", "cylinder", "card"}
+    assert kinds == set(get_args(Kind))
     for entry in CATALOGUE.values():
         assert np.all(np.diff(entry.dimensions_m) <= 0), f"{entry.sku}: dimensions must descend"
-        assert entry.dimensions_m[0] <= 0.25 and entry.dimensions_m[2] >= 0.001
-        assert 0.004 <= entry.mass_kg <= 0.9
+        assert entry.dimensions_m[0] <= 0.35 and entry.dimensions_m[2] >= 0.001
+        assert 0.004 <= entry.mass_kg <= 2.0
+    refused = [entry.sku for entry in CATALOGUE.values() if entry.mass_kg > HandConfig().payload_max_kg]
+    assert 5 <= len(refused) <= 20, "some are too heavy, so that there is something to refuse"
 
 
 def test_every_sku_has_a_strip_of_six_square_views_on_white() -> None:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pybullet
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +224,25 @@ def test_manifests_are_complete() -> None:
         assert (path.parent / expected).is_file(), f"{path} says {kind} but there is no {expected}"
         if kind == "ament_python":
             assert (path.parent / "resource" / path.parent.name).is_file(), path
+
+
+CLIENTLESS = re.compile(
+    r"connect|isConnected|disconnect|getConnectionInfo|\w*(Quaternion|Euler|AxisAngle)\w*|\w+Transforms?"
+)
+"""PyBullet's functions that need no client, or take its number first."""
+
+
+@pytest.mark.parametrize("folder", [SIM, ROOT / "tests"], ids=["sim", "tests"])
+def test_every_call_of_pybullet_names_its_client(folder: Path) -> None:
+    """Without a number PyBullet takes client 0, whoever that is: the render client, or the world of another test."""
+    bad = []
+    for path in _modules(folder):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            of, name = node.func.value, node.func.attr
+            if not (isinstance(of, ast.Name) and of.id == "p" and hasattr(pybullet, name)) or CLIENTLESS.fullmatch(name):
+                continue
+            if not any(k.arg in ("physicsClientId", None) for k in node.keywords):
+                bad.append(f"{path.relative_to(ROOT)}:{node.lineno} p.{name}")
+    assert not bad

@@ -233,6 +233,7 @@ def test_a_program_that_cannot_be_executed_is_named(cell: Cell) -> None:
 
 def test_print_shows_what_would_start_and_starts_nothing(cell: Cell) -> None:
     cell.start({"one": (SLEEPER, ", param: [{name: rate, value: 3}]")})
+    _until(lambda: "up" in cell.log("one"))
     assert cell.process is not None
     cell.process.send_signal(signal.SIGINT)
     cell.end()

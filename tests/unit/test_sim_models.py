@@ -88,7 +88,9 @@ def test_bodies_in_physics_are_those_that_were_described(sku: str) -> None:
 @pytest.mark.parametrize("sku", SAMPLE)
 def test_closed_items_measure_what_the_spec_says(client: int, sku: str) -> None:
     body = load_item(client, sku, make_pose())
-    wall = p.createMultiBody(0.0, p.createCollisionShape(p.GEOM_BOX, halfExtents=[1, 1, 1], physicsClientId=client))
+    wall = p.createMultiBody(
+        0.0, p.createCollisionShape(p.GEOM_BOX, halfExtents=[1, 1, 1], physicsClientId=client), physicsClientId=client
+    )
     reach = np.zeros((3, 2))
     for axis in range(3):
         for k, sign in enumerate((-1.0, 1.0)):
@@ -146,7 +148,15 @@ def test_a_lifted_cover_opens_as_the_equation_of_motion_says(hz: int) -> None:
     with SimWorld(CELL, sleeping=False, step_s=1.0 / hz) as world, _standing_robot(world):
         item = spawn_item(world, BOOK, make_pose((0.5, 0.0, FLOOR_M + item_spec(BOOK).size_m[2] / 2)))
         p.createConstraint(
-            item.body, -1, -1, -1, p.JOINT_FIXED, [0, 0, 0], [0, 0, 0], item_pose(world, item)[:3, 3].tolist()
+            item.body,
+            -1,
+            -1,
+            -1,
+            p.JOINT_FIXED,
+            [0, 0, 0],
+            [0, 0, 0],
+            item_pose(world, item)[:3, 3].tolist(),
+            physicsClientId=world.client,
         )  # the block is held, so that only the cover moves
         edge = [shape.width / 2.0, 0.0, -shape.cover / 2.0]  # at the hinge's height, from the cover's centre
 
@@ -183,7 +193,9 @@ def carried_by_cover(blocks_hz: int, seconds: float) -> tuple[float, float, Item
         angles = []
         for k in range(round(seconds * blocks_hz)):
             lift = min(0.5 * k / blocks_hz, 0.5)
-            p.resetBasePositionAndOrientation(hand, [0.8, 0.6, spec.size_m[2] + lift], [0, 0, 0, 1])
+            p.resetBasePositionAndOrientation(
+                hand, [0.8, 0.6, spec.size_m[2] + lift], [0, 0, 0, 1], physicsClientId=world.client
+            )
             world.step()
             joints = p.getJointStates(item.body, [0, 1], physicsClientId=world.client)
             angles.append(joints[0][0] + joints[1][0])
@@ -208,16 +220,20 @@ def test_a_book_pinched_across_its_thickness_stays_closed(force_n: float) -> Non
         for side in (-1.0, 1.0):
             place = [0.8 + side * (thickness / 2 + 0.005), 0.6, 0.3]
             body = p.createMultiBody(1.0, pad, -1, place, physicsClientId=world.client)  # as a finger with its drive
-            p.changeDynamics(body, -1, lateralFriction=1.0, contactStiffness=3e4, contactDamping=120.0)
-            rail = p.createConstraint(body, -1, -1, -1, p.JOINT_PRISMATIC, [1, 0, 0], [0, 0, 0], place)
-            p.changeConstraint(rail, maxForce=500.0)
+            p.changeDynamics(
+                body, -1, lateralFriction=1.0, contactStiffness=3e4, contactDamping=120.0, physicsClientId=world.client
+            )
+            rail = p.createConstraint(
+                body, -1, -1, -1, p.JOINT_PRISMATIC, [1, 0, 0], [0, 0, 0], place, physicsClientId=world.client
+            )
+            p.changeConstraint(rail, maxForce=500.0, physicsClientId=world.client)
             pads.append((body, -side))
         widest = 0.0
 
         def squeeze() -> None:
             for body, towards in pads:
                 force = towards * force_n * min(1.0, 10.0 * world.time_s)
-                p.applyExternalForce(body, -1, [force, 0, 0], [0, 0, 0], p.LINK_FRAME)
+                p.applyExternalForce(body, -1, [force, 0, 0], [0, 0, 0], p.LINK_FRAME, physicsClientId=world.client)
 
         world.before_step.append(squeeze)
         for _ in range(240):
@@ -269,8 +285,8 @@ def test_the_weight_of_a_loose_bag_shifts_when_it_is_tilted() -> None:
     with SimWorld(CELL, sleeping=False) as world, _standing_robot(world):
         item = spawn_item(world, "loose_bag-000", make_pose((0.8, 0.6, 0.3), (0.9, 0.0, 0.0)))
         hand = p.createConstraint(item.body, -1, -1, -1, p.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0.8, 0.6, 0.3], [0, 0, 0, 1],
-                                  p.getQuaternionFromEuler([0.9, 0.0, 0.0]))  # fmt: skip
-        p.changeConstraint(hand, maxForce=500.0)
+                                  p.getQuaternionFromEuler([0.9, 0.0, 0.0]), physicsClientId=world.client)  # fmt: skip
+        p.changeConstraint(hand, maxForce=500.0, physicsClientId=world.client)
         world.step(360)
         low = momentum(world.client, item.bodies).com - item_pose(world, item)[:3, 3]
         assert low[2] < -0.003 and np.all(_balls_inside(world, item))
@@ -280,7 +296,9 @@ def test_a_mailer_folds_under_load_and_stays_folded() -> None:
     """Laid over an edge and loaded beyond its hinges' torque; unloaded and lifted off it keeps its fold."""
     with SimWorld(CELL, sleeping=False) as world, _standing_robot(world):
         item = spawn_item(world, "mailer-000", make_pose((0.8, 0.6, 0.5)))
-        p.createConstraint(item.body, -1, -1, -1, p.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0.8, 0.6, 0.5])
+        p.createConstraint(
+            item.body, -1, -1, -1, p.JOINT_FIXED, [0, 0, 0], [0, 0, 0], [0.8, 0.6, 0.5], physicsClientId=world.client
+        )
         world.step(60)
         assert abs(p.getJointState(item.body, 0, physicsClientId=world.client)[0]) < 0.02, "its own weight does not fold it"
         torque = p.getJointInfo(item.body, 0, physicsClientId=world.client)[7]
@@ -304,13 +322,30 @@ def test_hinges_keep_their_torque_when_steps_are_divided() -> None:
         for force, opens in ((pull, False), (more, True)):
             with SimWorld(CELL, sleeping=False) as world, _standing_robot(world):
                 item = spawn_item(world, BOOK, make_pose((0.5, 0.0, FLOOR_M + 0.015)))
-                p.createConstraint(item.body, -1, -1, -1, p.JOINT_FIXED, [0, 0, 0], [0, 0, 0], item_pose(world, item)[:3, 3])
+                p.createConstraint(
+                    item.body,
+                    -1,
+                    -1,
+                    -1,
+                    p.JOINT_FIXED,
+                    [0, 0, 0],
+                    [0, 0, 0],
+                    item_pose(world, item)[:3, 3],
+                    physicsClientId=world.client,
+                )
                 world.step(2)
                 world.set_substeps(substeps)
 
                 def lift(force: float = force, item: ItemBody = item, world: SimWorld = world) -> None:
-                    x, y, z = p.getLinkState(item.body, 0, computeForwardKinematics=1)[0]
-                    p.applyExternalForce(item.body, 0, [0, 0, force], [x + shape.width / 2.0, y, z], p.WORLD_FRAME)
+                    x, y, z = p.getLinkState(item.body, 0, computeForwardKinematics=1, physicsClientId=world.client)[0]
+                    p.applyExternalForce(
+                        item.body,
+                        0,
+                        [0, 0, force],
+                        [x + shape.width / 2.0, y, z],
+                        p.WORLD_FRAME,
+                        physicsClientId=world.client,
+                    )
 
                 world.before_step.append(lift)
                 world.step(60)

@@ -102,14 +102,19 @@ def test_the_hand_opens_what_it_comes_near() -> None:
         hand = world.X_world_link("cup_link")[:3, 3]
         X = make_pose((hand[0], hand[1], hand[2] - 0.5))
         item = spawn_item(world, "mailer-000", X)
-        parts, pole = item.body, p.createCollisionShape(p.GEOM_BOX, halfExtents=[0.02, 0.02, 0.01])
-        stand = p.createMultiBody(0.0, pole, -1, [hand[0], hand[1], X[2, 3] - 0.03])
+        parts, pole = (
+            item.body,
+            p.createCollisionShape(p.GEOM_BOX, halfExtents=[0.02, 0.02, 0.01], physicsClientId=world.client),
+        )
+        stand = p.createMultiBody(0.0, pole, -1, [hand[0], hand[1], X[2, 3] - 0.03], physicsClientId=world.client)
         world.step(180)
         assert item.body != parts
         for height, near in ((2.0 * FAR_M, False), (0.005, True)):
             top = hand[2] - height
             place_item(world, item, make_pose((hand[0], hand[1], top - 0.01)))
-            p.resetBasePositionAndOrientation(stand, [hand[0], hand[1], top - 0.035], [0, 0, 0, 1])
+            p.resetBasePositionAndOrientation(
+                stand, [hand[0], hand[1], top - 0.035], [0, 0, 0, 1], physicsClientId=world.client
+            )
             world.step(4)
             assert (item.body == parts) is near
 
