@@ -43,6 +43,12 @@ def test_top_smaller_than_the_cup_is_refused_for_its_edge():
     assert suction.OFF_EDGE in batch.reason
 
 
+@pytest.mark.parametrize("width, seals", [(2.0 * R, False), (2.0 * R + 0.016, True)])
+def test_a_face_just_as_wide_as_the_cup_gives_no_seal(width, seals):
+    batch = places(placed(box(0.145, width, 0.05)))
+    assert bool(np.any(batch.reason == "")) is seals
+
+
 @pytest.mark.parametrize("radius, seals", [(0.02, False), (0.03, False), (0.12, True)])
 def test_curvature_decides_on_a_cylinder(radius, seals):
     """Sagitta over the cup is r^2 / 2R: 5.6 mm at R = 20 mm; the lip follows +-1.5 mm, so 38 mm is the limit."""

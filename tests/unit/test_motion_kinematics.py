@@ -167,6 +167,14 @@ def test_a_cloud_is_inside_its_spheres(kind):
     assert len(spheres) <= 60
 
 
+@pytest.mark.parametrize("size, bulge_m", [((0.105, 0.105, 0.04), 0.019), ((0.072, 0.072, 0.072), 0.012)])
+def test_spheres_of_a_seen_box_stand_out_of_it_by_little(size, bulge_m):
+    """As much as they stand out, so much higher is a box let go over a floor."""
+    points = trimesh.sample.sample_surface_even(trimesh.creation.box(extents=size), 3000, seed=1)[0]
+    spheres = cover_cloud(points)
+    assert np.max(np.abs(spheres[:, :3]) + spheres[:, 3:] - 0.5 * np.array(size)) < bulge_m
+
+
 def test_mesh_shapes_are_covered_by_their_hull(tmp_path):
     trimesh.creation.box(extents=(0.1, 0.06, 0.04)).apply_translation([0.2, 0.0, 0.0]).export(tmp_path / "part.stl")
     text = TWO_LINK.replace(

@@ -212,9 +212,13 @@ def generate(target: Target, cup_radius_m: float, config: SuctionConfig, known_f
         depth,
         outer,
     )
+    beyond = np.zeros_like(rim)
+    wider = cup_radius_m + reach  # samples there find a surface only when it goes on to the lip itself
+    _rim(center, normal, seen.points, seen.normals, wider, config.rim_samples, reach, depth, beyond)
     # The lip rests where the rim does, not where the middle bulges or dips.
     support, lift, gap = rim_shape(rim)
     edge = np.isfinite(outer).mean(axis=1)
+    support = np.minimum(support, np.isfinite(beyond).mean(axis=1))
     conformity = config.lip_conformity_m * (config.known_flat_factor if known_flat else 1.0)
     tilt = np.arccos(np.clip(normal[:, 2], -1.0, 1.0))
     reason = np.select(

@@ -24,6 +24,8 @@ SAMPLE_SPACING_M = 0.012
 SHARP_RAD, EDGE_SPACING_M = 0.5, 0.006
 
 Array = NDArray[np.float64]
+DIRECTIONS: Array = np.asarray(trimesh.creation.icosphere(subdivisions=1).vertices, dtype=float)
+"""(42, 3) unit vectors spread over the sphere."""
 Depth = Callable[[Array], Array]
 
 
@@ -157,10 +159,15 @@ def cover_link(shapes: Sequence[Shape]) -> Array:
     return _greedy(np.vstack(centres), np.concatenate(radii), np.vstack(samples), np.concatenate(reach))
 
 
+INWARD_SHARES = np.linspace(0.0, 0.9, 7)
+"""Shares of the way from a patch of surface to the middle of the cloud at which a sphere's centre is tried."""
+
+
 def cover_cloud(points: Array, cell_m: float = 0.025, max_spheres: int = 60) -> Array:
     """Spheres (k, 4) that contain all of a surface cloud (N, 3): one per occupied cube of ``cell_m``, coarser when many.
 
-    Raises ValueError for an empty cloud or non-finite points.
+    Each is centred where it bulges least out of the cloud's convex hull: a ball that holds a flat patch from within is
+    larger than one centred on it, and stands out less. Raises ValueError for an empty cloud or non-finite points.
     """
     points = np.asarray(points, dtype=float)
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or not np.all(np.isfinite(points)):
@@ -173,9 +180,19 @@ def cover_cloud(points: Array, cell_m: float = 0.025, max_spheres: int = 60) -> 
         if count <= max_spheres:
             break
         cell_m *= 1.2
-    centres = np.zeros((count, 3))
-    np.add.at(centres, label, points)
-    centres /= np.bincount(label, minlength=count)[:, None]
-    radii = np.zeros(count)
-    np.maximum.at(radii, label, np.linalg.norm(points - centres[label], axis=1))
-    return np.column_stack([centres, np.maximum(radii, 0.003)])
+    order = np.argsort(label, kind="stable")
+    points, label = points[order], label[order]
+    first = np.searchsorted(label, np.arange(count))
+    patches = np.add.reduceat(points, first) / np.bincount(label, minlength=count)[:, None]
+    middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    reach = (points @ DIRECTIONS.T).max(axis=0)  # of the convex hull
+    best, least = np.zeros((count, 4)), np.full(count, np.inf)
+    for share in INWARD_SHARES:
+        centres = patches + share * (middle - patches)
+        distance = np.linalg.norm(points - centres[label], axis=1)
+        radii = np.maximum(np.maximum.reduceat(distance, first), 0.003)
+        bulge = (centres @ DIRECTIONS.T + radii[:, None] - reach).max(axis=1)
+        better = bulge < least - 1e-4  # of two alike the smaller, which is the one nearer the surface
+        best[better] = np.column_stack([centres, radii])[better]
+        least[better] = bulge[better]
+    return best
