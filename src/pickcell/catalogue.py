@@ -6,12 +6,12 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell.outcome import Code, Outcome
 from pickcell.values import Sku
 
@@ -89,16 +89,14 @@ Kind = Literal[
 _Length = Annotated[float, Field(gt=0, le=2, allow_inf_nan=False)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Entry(Strict):
     name: Annotated[str, Field(min_length=1)]
     kind: Kind
     dimensions_m: tuple[_Length, _Length, _Length]
     mass_kg: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _File(Strict):
     format: Literal[1]
     version: str
     views: str = "views"
@@ -114,32 +112,13 @@ def load_catalogue(path: str | Path | None = None) -> Catalogue:
     A SKU whose reference strip is missing is kept, without pictures.
     """
     path = Path(path) if path is not None else default_catalogue()
-    try:
-        data: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML_LOADER)
-    except OSError as error:
-        raise CatalogueError(f"cannot read catalogue {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise CatalogueError(f"{path}: expected the keys format: {_FORMAT}, version, skus")
-    try:
-        file = _File(**data)
-    except (ValidationError, TypeError) as error:
-        raise CatalogueError(f"{path} is not a usable catalogue:\n{_lines(error)}") from error
+    data = read_mapping(path, "catalogue", CatalogueError, f"the keys format: {_FORMAT}, version, skus")
+    file = checked(_File, data, path, "catalogue", CatalogueError)
     views = path.parent / file.views
     return Catalogue({sku: _sku(sku, entry, views) for sku, entry in file.skus.items()}, file.version)
-
-
-_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser reads the file ten times faster
 
 
 def _sku(sku: str, entry: _Entry, views: Path) -> Sku:
     strip = views / f"{sku}.jpg"
     dimensions = np.sort(np.asarray(entry.dimensions_m))[::-1]
     return Sku(sku, entry.name, entry.kind, dimensions, entry.mass_kg, strip if strip.is_file() else None)
-
-
-def _lines(error: ValidationError | TypeError) -> str:
-    if isinstance(error, TypeError):
-        return f"  (file): {error}"
-    return "\n".join(f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors())

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell.geometry import Pose, inverse, look_at, make_pose
 from pickcell.values import CameraModel
 
@@ -25,11 +25,7 @@ class CellConfigError(ValueError):
     """A cell file that cannot be used; the message names the file and every wrong key."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArmConfig(_Strict):
+class ArmConfig(Strict):
     joints: tuple[str, ...]
     """Names of the arm's joints, base to tip."""
     home: tuple[float, ...]
@@ -54,7 +50,7 @@ class ArmConfig(_Strict):
         return self
 
 
-class HandConfig(_Strict):
+class HandConfig(Strict):
     """Geometry of the hybrid hand as the planner needs it; the shapes themselves are in the URDF."""
 
     jaw_joints: tuple[str, str] = ("jaw_left_joint", "jaw_right_joint")
@@ -98,7 +94,7 @@ class HandConfig(_Strict):
         return HandConfig(**{**values, "cup": cup, "vacuum_source": vacuum_source or self.vacuum_source})
 
 
-class ToteConfig(_Strict):
+class ToteConfig(Strict):
     """An open container, axes parallel to the world's after ``yaw``; its frame is at the centre of the inner floor."""
 
     position: Vector3
@@ -113,7 +109,7 @@ class ToteConfig(_Strict):
         return make_pose(self.position, (0.0, 0.0, self.yaw))
 
 
-class CameraConfig(_Strict):
+class CameraConfig(Strict):
     name: str
     parent: Literal["world", "tool0"] = "world"
     eye: Vector3
@@ -138,7 +134,7 @@ class CameraConfig(_Strict):
         return look_at(self.eye, self.target, self.up)
 
 
-class CellConfig(_Strict):
+class CellConfig(Strict):
     name: str
     urdf: str
     """xacro file, relative to the directory ``urdf/``."""
@@ -186,16 +182,5 @@ class CellConfig(_Strict):
 def load_cell(path: str | Path) -> CellConfig:
     """Read and check a cell file. Raises CellConfigError naming the file, each wrong key and what is expected."""
     path = Path(path)
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise CellConfigError(f"cannot read cell file {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise CellConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise CellConfigError(f"{path}: expected a mapping of keys, see config/cells/panda.yaml")
-    try:
-        return CellConfig(**{**data, "path": str(path)})
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors()]
-        raise CellConfigError(f"{path} is not a usable cell:\n" + "\n".join(lines)) from error
+    data = read_mapping(path, "cell file", CellConfigError, "a mapping of keys, see config/cells/panda.yaml")
+    return checked(CellConfig, {**data, "path": str(path)}, path, "cell", CellConfigError)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from pickcell.catalogue import config_directory
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell_sim.cell import Charge, charge_measured, charge_nothing
 
 STAGES = ("observe", "select", "plan_approach", "plan_lift", "plan_place", "plan_home", "plan_retreat")
@@ -33,8 +34,7 @@ class StageTimesError(ValueError):
     """A file of stage times that cannot be used; the message names the file and every wrong key."""
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _File(Strict):
     source: str
     """Command, machine and commit that the times were measured with."""
     median_ms: dict[str, Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]]
@@ -55,18 +55,8 @@ def default_stage_times() -> Path:
 def load_stage_times(path: str | Path | None = None) -> StageTimes:
     """Raises StageTimesError naming the file and each wrong or missing key."""
     path = Path(path) if path is not None else default_stage_times()
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-        file = _File(**data)
-    except OSError as error:
-        raise StageTimesError(f"cannot read stage times {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise StageTimesError(f"{path} is not valid YAML: {error}") from error
-    except TypeError as error:
-        raise StageTimesError(f"{path}: expected the keys source and median_ms") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise StageTimesError(f"{path} are no usable stage times:\n" + "\n".join(lines)) from error
+    data = read_mapping(path, "stage times", StageTimesError, "the keys source and median_ms")
+    file = checked(_File, data, path, "file of stage times", StageTimesError)
     missing = [stage for stage in STAGES if stage not in file.median_ms]
     unknown = [stage for stage in file.median_ms if stage not in STAGES]
     if missing or unknown:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pickcell.catalogue import Catalogue, config_directory, load_catalogue
 from pickcell.cell import CellConfig, load_cell
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell_sim.items.spec import KINDS
 from pickcell_sim.items.totes import MIXES, ToteContents, load_split, random_tote
 from pickcell_sim.perturbations import Kind
@@ -68,10 +68,9 @@ class Perception(str, Enum):
     ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images
 
 
-class Suite(BaseModel):
+class Suite(Strict):
     """One suite. Every key is explained in docs/benchmarks.md."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     description: Annotated[str, Field(min_length=1)]
     protocol: Protocol = Protocol.ORDER
@@ -158,19 +157,8 @@ def load_suite(name: str | Path) -> Suite:
             near = difflib.get_close_matches(str(name), suite_names(), 1, 0.5)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise SuiteError(f"no suite '{name}'{hint} There are: {', '.join(suite_names())}")
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SuiteError(f"cannot read suite {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SuiteError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise SuiteError(f"{path}: expected a mapping of keys, see config/suites/tote.yaml")
-    try:
-        suite = Suite(**{"name": path.stem, **data})
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors()]
-        raise SuiteError(f"{path} is not a usable suite:\n" + "\n".join(lines)) from error
+    data = read_mapping(path, "suite", SuiteError, "a mapping of keys, see config/suites/tote.yaml")
+    suite = checked(Suite, {"name": path.stem, **data}, path, "suite", SuiteError)
     _check_names(suite, path)
     return suite
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell_sim.damage.mechanics import buckling_n, impact_speed_mps
 from pickcell_sim.hand.cups import blister_limit_pa
 from pickcell_sim.items.assets import item_spec
@@ -28,11 +28,7 @@ class DamageLimitsError(ValueError):
     """A file of limits that cannot be used; the message names the file and every wrong key."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sourced(_Strict, Generic[T]):
+class Sourced(Strict, Generic[T]):
     """A value and where it comes from: a standard, a paper, or ``assumed``."""
 
     value: T
@@ -43,7 +39,7 @@ class Sourced(_Strict, Generic[T]):
         return self.source.startswith("assumed")
 
 
-class Rules(_Strict):
+class Rules(Strict):
     """What holds for every class."""
 
     refractory_s: Sourced[Positive]
@@ -61,7 +57,7 @@ class Rules(_Strict):
     """A book opened wider is damaged."""
 
 
-class ClassLimits(_Strict):
+class ClassLimits(Strict):
     """Of one class of items."""
 
     fall_height_m: Sourced[Positive]
@@ -74,12 +70,12 @@ class ClassLimits(_Strict):
     """Has covers that can swing open."""
 
 
-class Plates(_Strict):
+class Plates(Strict):
     load_width_m: Sourced[Positive]
     """Width of the strip that carries a pad's force through a plate, at most the plate's own width."""
 
 
-class Film(_Strict):
+class Film(Strict):
     factor: Sourced[Positive]
     """On the vacuum that the membrane of :func:`pickcell_sim.hand.cups.blister_limit_pa` bears."""
 
@@ -117,7 +113,7 @@ class Scales:
     film: float = 1.0
 
 
-class DamageLimits(_Strict):
+class DamageLimits(Strict):
     """All limits. Immutable; :meth:`scaled` gives another one."""
 
     version: Literal[1]
@@ -217,16 +213,5 @@ def load_damage_limits(path: str | Path | None = None) -> DamageLimits:
 
 @cache
 def _read(path: Path) -> DamageLimits:
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise DamageLimitsError(f"cannot read damage limits {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise DamageLimitsError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise DamageLimitsError(f"{path}: expected a mapping of keys, see {DEFAULT_PATH.name}")
-    try:
-        return DamageLimits(**{**data, "path": str(path)})
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or '(file)'}: {e['msg']}" for e in error.errors()]
-        raise DamageLimitsError(f"{path} are not usable damage limits:\n" + "\n".join(lines)) from error
+    data = read_mapping(path, "damage limits", DamageLimitsError, f"a mapping of keys, see {DEFAULT_PATH.name}")
+    return checked(DamageLimits, {**data, "path": str(path)}, path, "file of damage limits", DamageLimitsError)

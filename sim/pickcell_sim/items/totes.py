@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from pickcell.catalogue import config_directory, load_catalogue
+from pickcell.config_file import Strict, checked, read_mapping
 from pickcell_sim.items.spec import KINDS, PAYLOAD_KG
 
 MIX = {"irregular": 0.35, "box": 0.30, "cylinder": 0.20, "card": 0.15}
@@ -52,8 +52,7 @@ class ToteContents:
         return [sku for sku, count in self.manifest.items() for _ in range(count)]
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _File(Strict):
     seed: Annotated[int, Field(ge=0)]
     items: Annotated[dict[str, Annotated[int, Field(ge=1, le=50)]], Field(min_length=0)]
 
@@ -61,18 +60,8 @@ class _File(BaseModel):
 def load_tote(path: str | Path) -> ToteContents:
     """Read and check a tote file. Raises ToteFileError naming the file, each wrong key, and near matches of unknown SKUs."""
     path = Path(path)
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-        file = _File(**data)
-    except OSError as error:
-        raise ToteFileError(f"cannot read tote file {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ToteFileError(f"{path} is not valid YAML: {error}") from error
-    except TypeError as error:
-        raise ToteFileError(f"{path}: expected the keys seed and items (SKU: count)") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ToteFileError(f"{path} is not a usable tote:\n" + "\n".join(lines)) from error
+    data = read_mapping(path, "tote file", ToteFileError, "the keys seed and items (SKU: count)")
+    file = checked(_File, data, path, "tote", ToteFileError)
     catalogue = load_catalogue()
     unknown = [catalogue.find(sku).text for sku in file.items if sku not in catalogue]
     if unknown:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from pickcell.catalogue import config_directory
+from pickcell.config_file import Strict, complaints, read_mapping
 from pickcell_sim.perturbations.kinds import MAGNITUDES, STAGES, VARIANTS, Kind
 
 MAX_DELAY_S = 60.0
@@ -19,15 +19,11 @@ class PerturbationConfigError(ValueError):
     """A file of ranges that cannot be used; the message names the file and every wrong key."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 Why = Annotated[str, Field(min_length=10)]
 """Where a range comes from: a source, or "assumed" and what makes it plausible."""
 
 
-class Range(_Strict):
+class Range(Strict):
     """A magnitude is drawn evenly from ``range``."""
 
     range: tuple[float, float]
@@ -41,7 +37,7 @@ class Range(_Strict):
         return value
 
 
-class KindRanges(_Strict):
+class KindRanges(Strict):
     """How one kind is drawn."""
 
     why: Why
@@ -70,14 +66,10 @@ def load_ranges(path: str | Path | None = None) -> PerturbationRanges:
     Raises PerturbationConfigError naming the file, each wrong key, and what is expected there.
     """
     path = Path(path) if path is not None else default_ranges_file()
-    try:
-        data: Any = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise PerturbationConfigError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise PerturbationConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict) or not data:
-        raise PerturbationConfigError(f"{path}: kinds of perturbation are expected: {[k.value for k in Kind]}")
+    kinds = [k.value for k in Kind]
+    data = read_mapping(path, "ranges of perturbations", PerturbationConfigError, f"kinds of perturbation: {kinds}")
+    if not data:
+        raise PerturbationConfigError(f"{path}: expected kinds of perturbation: {kinds}")
     ranges: PerturbationRanges = {}
     wrong: list[str] = []
     for name, value in data.items():
@@ -87,7 +79,7 @@ def load_ranges(path: str | Path | None = None) -> PerturbationRanges:
         try:
             ranges[Kind(name)] = KindRanges.model_validate(value)
         except ValidationError as error:
-            wrong += [f"{'.'.join(map(str, (name, *e['loc'])))}: {e['msg']}" for e in error.errors()]
+            wrong += complaints(error, name)
         else:
             wrong += _complaints(Kind(name), ranges[Kind(name)])
     if wrong:
