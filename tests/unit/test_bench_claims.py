@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from pickcell.values import Tool
-from pickcell_sim.bench import claims
-from pickcell_sim.bench.claims import Job, jobs_of, read_records, run_trials, summarise, write_records
-from pickcell_sim.bench.claims_access import Access, measure_access
-from pickcell_sim.bench.claims_report import markdown, write_report
-from pickcell_sim.bench.claims_series import CLAIMS, HEAVY_BOX, HEAVY_KG, Series, all_series, pool, series_of
-from pickcell_sim.bench.claims_shares import (
+from pickcell_sim.bench.claims import run as claims
+from pickcell_sim.bench.claims.access import Access, measure_access
+from pickcell_sim.bench.claims.draw import axis_up, draw
+from pickcell_sim.bench.claims.record import Peak, TrialRecord
+from pickcell_sim.bench.claims.report import markdown, write_report
+from pickcell_sim.bench.claims.run import Job, jobs_of, read_records, run_trials, summarise, write_records
+from pickcell_sim.bench.claims.series import CLAIMS, HEAVY_BOX, HEAVY_KG, Series, all_series, pool, series_of
+from pickcell_sim.bench.claims.shares import (
     ToolDamage,
     damage_ratio,
     damaged,
@@ -25,7 +27,7 @@ from pickcell_sim.bench.claims_shares import (
     tool_damage,
     weighted,
 )
-from pickcell_sim.bench.claims_trial import Peak, TrialRecord, _axis_up, draw, run_trial
+from pickcell_sim.bench.claims.trial import run_trial
 from pickcell_sim.bench.result import BenchResult
 
 SERIES = {s.name: s for s in all_series()}
@@ -63,10 +65,10 @@ def test_tools_and_accelerations_get_the_same_items_in_the_same_poses() -> None:
     assert not np.array_equal(draw(base, 5, 3).posture, draw(base, 6, 3).posture)
 
 
-def test_postures_turn_the_right_axis_up() -> None:
+def test_postures_turn_the_rightaxis_up() -> None:
     for axis in range(3):
         for sign in (1.0, -1.0):
-            R = _axis_up(axis, sign)
+            R = axis_up(axis, sign)
             np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
             assert np.linalg.det(R) == pytest.approx(1.0)
             np.testing.assert_allclose(R[:, axis], [0.0, 0.0, sign], atol=1e-12)

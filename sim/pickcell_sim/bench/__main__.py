@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pickcell_sim.bench import idle as idle_bench
 from pickcell_sim.bench import pick as pick_bench
-from pickcell_sim.bench.claims_command import claims
+from pickcell_sim.bench.claims.command import claims
 from pickcell_sim.bench.failures import write_failure_sheet
 from pickcell_sim.bench.physics import main as physics
 from pickcell_sim.bench.result import BenchResult

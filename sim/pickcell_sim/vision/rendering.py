@@ -6,12 +6,9 @@ top-left pixel is (0, 0), the optical frame is +z forward, +x right, +y down.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 
 from pickcell.geometry import Pose, inverse
 from pickcell.values import CameraModel
+from pickcell_sim.quiet import quiet_output
 
 NEAR_M = 0.04
 FAR_M = 5.0
@@ -160,24 +158,3 @@ def forget_client(client: int) -> None:
 
 
 _EGL_CLIENTS: set[int] = set()
-
-
-@contextmanager
-def quiet_output() -> Iterator[None]:
-    """Send what C code prints to nowhere: the plugin reports its driver in a dozen lines per world."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    libc = ctypes.CDLL(None)
-    libc.fflush(None)
-    kept = [(fd, os.dup(fd)) for fd in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for fd, _ in kept:
-            os.dup2(nowhere, fd)
-        yield
-        libc.fflush(None)  # before the buffer is let out to the real output
-    finally:
-        for fd, copy in kept:
-            os.dup2(copy, fd)
-            os.close(copy)
-        os.close(nowhere)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pickcell.geometry import Pose
 from pickcell.values import CameraModel
+from pickcell_sim.quiet import quiet_output
 from pickcell_sim.vision.looks import (
     IDENTITY,
     NOTHING,
@@ -36,7 +37,7 @@ from pickcell_sim.vision.looks import (
     read_looks,
     shapes_of,
 )
-from pickcell_sim.vision.rendering import Lighting, Renderer, View, forget_client, load_egl, quiet_output
+from pickcell_sim.vision.rendering import Lighting, Renderer, View, forget_client, load_egl
 
 __all__ = ["NOTHING", "Model", "Placement", "ShapeModel", "UrdfModel", "VisualPool", "VisualScene", "parts_at"]
 

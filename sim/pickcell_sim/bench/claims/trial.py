@@ -6,9 +6,8 @@ simulator's own cup and jaw, driven as the task drives them.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pybullet as p
@@ -19,13 +18,13 @@ from pickcell.grasping.config import PinchConfig
 from pickcell.grasping.hold import buckling_force_n, pinch_hold
 from pickcell.task.hold import HoldConfig, holding, sealed
 from pickcell.values import RobotReading, Tool
-from pickcell_sim.bench.claims_bench import ABOVE_M, FLOOR_M, FROM, LIFT_M, TO, StraightArm, corners, straight_arm
-from pickcell_sim.bench.claims_series import HEAVY_BOX, HEAVY_KG, Series, pool
+from pickcell_sim.bench.claims.draw import draw
+from pickcell_sim.bench.claims.record import Peak, TrialRecord
+from pickcell_sim.bench.claims.rig import ABOVE_M, FLOOR_M, FROM, LIFT_M, TO, StraightArm, corners, straight_arm
+from pickcell_sim.bench.claims.series import HEAVY_BOX, Series
 from pickcell_sim.damage import DamageMonitor, load_damage_limits
 from pickcell_sim.driver import SimDriver
-from pickcell_sim.items.assets import item_spec
 from pickcell_sim.items.spawn import item_pose, spawn_item
-from pickcell_sim.items.spec import ItemSpec
 from pickcell_sim.oracle.shapes import item_surface
 from pickcell_sim.ports import SimPorts
 from pickcell_sim.scoring.truth import Truth
@@ -62,105 +61,6 @@ RETREAT_M = 0.05
 BOOKEND_SHARE = 0.45
 """Standing books lean on neighbours of this share of their height."""
 BOOKEND_GAP_M = 0.0015
-
-
-@dataclass(frozen=True)
-class Peak:
-    """The largest value of one kind of damage in a trial, against the limit as the file has it."""
-
-    value: float
-    limit: float
-    by: str
-
-    @property
-    def severity(self) -> float:
-        return self.value / self.limit
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """What came of one trial. Ground truth."""
-
-    series: str
-    number: int
-    sku: str
-    mass_kg: float
-    outcome: str
-    """``delivered``; ``no_access`` (the jaw cannot straddle it), ``no_way`` (the arm cannot), ``no_hold`` (no seal, or
-    nothing between the pads); ``lost_lift``, ``lost_carry``, ``lost_lower`` (it left the hand on the way), ``misplaced``."""
-    why: str
-    """How the hold ended: ``peel``, ``slip``, ``leak``, ``slid out``; empty when it was released."""
-    peaks: dict[str, Peak] = field(default_factory=dict)
-    """By kind of damage event: values from RECORD_SHARE of the limit on; smaller ones are not kept."""
-    peak_mps2: float = 0.0
-    """Largest acceleration of the tool on the carry, averaged over 12 ms."""
-    use: float = 0.0
-    """Largest share of the cup's peel limit that was in use at a look (every 10 ms), 0 for the jaw."""
-    cell_s: float = 0.0
-
-    @property
-    def lost(self) -> bool:
-        """It left the hand on the way."""
-        return self.outcome.startswith("lost")
-
-    @property
-    def held(self) -> bool:
-        """A hold was made."""
-        return self.lost or self.outcome in ("delivered", "misplaced")
-
-
-@dataclass
-class _Draw:
-    """What the seed decides, the same for both tools and all accelerations."""
-
-    spec: ItemSpec
-    mass_kg: float
-    posture: Array
-    """(3, 3) rotation of the item in the world."""
-    place: Array
-    """(2,) from the middle of the tray."""
-    offset: Array
-    """(2,) in -1..1, of the cup on the face."""
-
-
-def draw(series: Series, seed: int, number: int) -> _Draw:
-    """The item and how it lies in a trial."""
-    rng = np.random.default_rng([seed, zlib.crc32(f"{series.kind}-{series.posture}".encode()), number])
-    skus = pool(series.kind)
-    spec = item_spec(skus[int(rng.integers(len(skus)))])
-    heavy = float(rng.uniform(*HEAVY_KG))
-    yaw = float(rng.uniform(-np.pi, np.pi))
-    up = _up_axis(series.posture, spec, rng)
-    turn = make_pose((0, 0, 0), (0, 0, yaw))[:3, :3]
-    flip = 1.0 if rng.random() < 0.5 else -1.0
-    posture = turn @ _axis_up(up, flip)
-    return _Draw(
-        spec,
-        heavy if series.kind == HEAVY_BOX else spec.mass_kg,
-        posture,
-        rng.uniform(-0.02, 0.02, 2),
-        rng.uniform(-1.0, 1.0, 2),
-    )
-
-
-def _up_axis(posture: str, spec: ItemSpec, rng: np.random.Generator) -> int:
-    size = np.asarray(spec.size_m)
-    if posture == "lying":
-        return int(np.argmin(size))
-    if posture == "tall":
-        return int(np.argmax(size))
-    if posture == "standing":  # a book on its spine or fore-edge, or on its foot
-        return 0 if rng.random() < 2.0 / 3.0 else 1
-    areas = np.array([size[1] * size[2], size[0] * size[2], size[0] * size[1]])
-    return int(rng.choice(3, p=areas / areas.sum()))
-
-
-def _axis_up(axis: int, sign: float) -> Array:
-    """A rotation (3, 3) that turns an axis of the item up, or down for ``sign`` -1."""
-    upright = np.zeros((3, 3))
-    for turn, goes_to in enumerate((2, 0, 1)):  # the axis becomes z, those after it x and y
-        upright[goes_to, (axis + turn) % 3] = 1.0
-    return np.diag([1.0, sign, sign]) @ upright
 
 
 @dataclass(frozen=True)

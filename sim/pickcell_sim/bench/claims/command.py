@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pickcell_sim.bench.claims import ClaimsError, Trials, counts, read_records, run_trials, summarise, write_records
-from pickcell_sim.bench.claims_access import measure_access
-from pickcell_sim.bench.claims_series import CLAIMS, Series, series_of
-from pickcell_sim.bench.claims_trial import TrialRecord
+from pickcell_sim.bench.claims.access import measure_access
+from pickcell_sim.bench.claims.record import TrialRecord
+from pickcell_sim.bench.claims.run import ClaimsError, Trials, counts, read_records, run_trials, summarise, write_records
+from pickcell_sim.bench.claims.series import CLAIMS, Series, series_of
 from pickcell_sim.items.spec import REPOSITORY
 
 console = Console()
@@ -45,7 +45,7 @@ def claims(
         console.print(f"Every trial: {kept} (count them again with --records)")
     _print(trials)
     if keep is not None:
-        from pickcell_sim.bench.claims_report import write_report  # matplotlib takes a second to load
+        from pickcell_sim.bench.claims.report import write_report  # matplotlib takes a second to load
 
         with console.status(f"counting what the tools reach in {access_totes} full totes"):
             access = measure_access(access_totes, seed) if access_totes else None

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pickcell_sim.bench.claims_access import Access
-from pickcell_sim.bench.claims_series import CLAIMS, Series, all_series, pool, series_of
-from pickcell_sim.bench.claims_shares import (
+from pickcell_sim.bench.claims.access import Access
+from pickcell_sim.bench.claims.record import Peak, TrialRecord
+from pickcell_sim.bench.claims.series import CLAIMS, Series, all_series, pool, series_of
+from pickcell_sim.bench.claims.shares import (
     BOOK_SHARE,
     FREE_ACCESS,
     damage_ratio,
@@ -24,7 +25,7 @@ from pickcell_sim.bench.claims_shares import (
     share,
     tool_damage,
 )
-from pickcell_sim.bench.claims_trial import Peak, TrialRecord, run_trial
+from pickcell_sim.bench.claims.trial import run_trial
 from pickcell_sim.bench.parallel import run_here, run_in_pool
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
 from pickcell_sim.bench.statistics import wilson

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pickcell_sim.bench.claims_series import CALM, Series
-from pickcell_sim.bench.claims_trial import RECORD_SHARE, TrialRecord
+from pickcell_sim.bench.claims.record import TrialRecord
+from pickcell_sim.bench.claims.series import CALM, Series
+from pickcell_sim.bench.claims.trial import RECORD_SHARE
 from pickcell_sim.bench.statistics import Interval, wilson
 
 SCALES = ("impact", "opening", "crush", "film")

@@ -12,7 +12,7 @@ from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
 from pickcell.grasping import GraspConfig, GraspSelector
 from pickcell.values import Scene, Tool
-from pickcell_sim.bench.claims_shares import GROUPS
+from pickcell_sim.bench.claims.shares import GROUPS
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.filling.fill import fill_tote
 from pickcell_sim.items.spec import REPOSITORY

@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from pickcell_sim.bench.claims_series import CLAIMS, HEAVY_BOX
-from pickcell_sim.bench.claims_shares import SCALES
+from pickcell_sim.bench.claims.series import CLAIMS, HEAVY_BOX
+from pickcell_sim.bench.claims.shares import SCALES
 from pickcell_sim.bench.result import BenchResult
 from pickcell_sim.bench.statistics import Interval, wilson
 

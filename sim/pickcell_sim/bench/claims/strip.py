@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from pickcell.geometry import look_at
 from pickcell.values import CameraModel
-from pickcell_sim.bench.claims_series import Series
-from pickcell_sim.bench.claims_trial import Trial, TrialRecord
+from pickcell_sim.bench.claims.record import TrialRecord
+from pickcell_sim.bench.claims.series import Series
+from pickcell_sim.bench.claims.trial import Trial
 from pickcell_sim.driver import SimDriver
 
 WIDTH, HEIGHT = 300, 260

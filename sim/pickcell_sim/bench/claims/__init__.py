@@ -1,0 +1,1 @@
+"""Four statements about pinch and suction, tried with true poses. ``./cell bench claims``; docs/claims.md."""
