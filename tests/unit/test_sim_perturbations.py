@@ -256,24 +256,25 @@ def test_by_hand_they_strike_at_once_and_end_together() -> None:
         cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
         live, callbacks = LivePerturbations(), list(driver.world.before_step)
         assert "lights_dimmed with seed 3 began: brightness" in live.strike(driver, "lights_dimmed:3")
-        assert live.moving and cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
+        assert live.moving(driver) and cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
         assert "seed 1" in live.strike(driver, "intruder") and "seed 2" in live.strike(driver, "intruder")
         for wrong, said in (("earthquake", "target_shift"), ("intruder:x", "<seed>"), ("intruder:", "<seed>")):
             with pytest.raises(ValueError, match=said):
                 live.strike(driver, wrong)
         driver.step(2)
-        assert live.moving
+        assert live.moving(driver)
         assert "missed: the hand is empty" in live.strike(driver, "slip_in_hand")
         driver.advance(15.0)
-        assert not live.moving and cameras.light == 1.0
+        assert not live.moving(driver) and cameras.light == 1.0
         live.strike(driver, "lights_dimmed")
         assert len(driver.world.before_step) == len(callbacks) + 1, "those that are over are forgotten"
         driver.step(2)
         assert cameras.light < 1.0 and "ended" in live.strike(driver, "")
-        assert cameras.light == 1.0 and driver.world.before_step == callbacks and not live.moving
+        assert cameras.light == 1.0 and driver.world.before_step == callbacks and not live.moving(driver)
         live.strike(driver, "lights_dimmed")
     with driven() as other:
         other.cameras = FakeCameras()  # type: ignore[assignment]
+        assert not live.moving(other), "what still acts on the old scene keeps nobody awake"
         live.strike(other, "lights_dimmed")  # the cell was set up anew
         other.step(2)
         live.end()

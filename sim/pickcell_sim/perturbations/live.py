@@ -18,10 +18,10 @@ class LivePerturbations:
         self._attached: list[Perturbations] = []
         self._strikes = 0
 
-    @property
-    def moving(self) -> bool:
-        """Whether any of them still needs time to pass; a knocked camera does not."""
-        return any(a.due or set(a.active) - {Kind.CAMERA_KNOCKED} for a in self._attached)
+    def moving(self, driver: SimDriver) -> bool:
+        """Whether any of those on ``driver`` still needs time to pass; a knocked camera does not, nor what acted on a scene
+        that has been set up anew since."""
+        return driver is self._driver and any(a.due or set(a.active) - {Kind.CAMERA_KNOCKED} for a in self._attached)
 
     def strike(self, driver: SimDriver, text: str) -> str:
         """Strike now; an empty text ends and undoes all. A sentence about it.

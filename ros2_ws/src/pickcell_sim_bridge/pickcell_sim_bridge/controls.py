@@ -155,7 +155,7 @@ def _offer_perturbations(node: Node, bridge: Bridge) -> None:
         return SetParametersResult(successful=True)
 
     def stay_awake() -> None:
-        if live.moving:
+        if live.moving(bridge.driver):
             bridge.wake()
         else:
             keep_awake.cancel()
