@@ -19,7 +19,7 @@ from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
-from pickcell.segmentation import GeometricSegmenter, Segmenter, label_images
+from pickcell.segmentation import PatchSegmenter, Segmenter, label_images
 from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
@@ -48,7 +48,7 @@ class PerceptionPipeline:
         self._catalogue = catalogue
         self._fusion = Fusion(cell, fusion)
         gallery = ColorGallery(catalogue)
-        self._segmenter = segmenter or GeometricSegmenter(cell, gallery=gallery)
+        self._segmenter = segmenter or PatchSegmenter(cell, gallery=gallery)
         self._completer = completer or GeometricCompleter(cell)
         self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)
@@ -76,7 +76,7 @@ class PerceptionPipeline:
         scene = fused.unwrap()
         timings = {"fusion": _ms(start), **scene.timings_ms}
         start = time.perf_counter()
-        labels = self._segmenter.segment(scene, self._products(manifest))
+        labels = self._segmenter.segment(scene, self._products(manifest)).labels
         images = label_images(scene.views, scene.volume, scene.surface, labels)
         timings["segmentation"] = _ms(start)
         start = time.perf_counter()

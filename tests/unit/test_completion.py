@@ -13,7 +13,7 @@ from pickcell.completion import Completed, GeometricCompleter, fit_box
 from pickcell.completion.merge import nearest_measured
 from pickcell.fusion import FusedScene, Fusion
 from pickcell.geometry import inverse, make_pose, transform_points
-from pickcell.segmentation import GeometricSegmenter
+from pickcell.segmentation import PatchSegmenter
 
 CELL = synthetic.cell()
 UP = np.array([0.0, 0.0, 1.0])
@@ -94,7 +94,7 @@ def test_nearest_measured_agrees_with_brute_force() -> None:
 def scene() -> tuple[FusedScene, list[Completed], synthetic.Capture]:
     capture = synthetic.render(CELL, synthetic.random_pieces(CELL, 14, 6), 6)
     fused = Fusion(CELL).fuse(capture.frames, np.zeros((0, 4)), 10.1)[0].unwrap()
-    labels = GeometricSegmenter(CELL).segment(fused, [])
+    labels = PatchSegmenter(CELL).segment(fused, []).labels
     return fused, GeometricCompleter(CELL).complete_all(fused.cloud, labels, fused.volume), capture
 
 
@@ -160,7 +160,7 @@ def test_exposure_tells_what_is_covered() -> None:
     above = synthetic.Piece("b", "box", (0.09, 0.09, 0.04), X @ make_pose((0.04, 0.0, 0.05)), (0.2, 0.6, 0.9))
     capture = synthetic.render(CELL, [below, above], 0)
     fused = Fusion(CELL).fuse(capture.frames, np.zeros((0, 4)), 10.1)[0].unwrap()
-    labels = GeometricSegmenter(CELL).segment(fused, [])
+    labels = PatchSegmenter(CELL).segment(fused, []).labels
     items = sorted(GeometricCompleter(CELL).complete_all(fused.cloud, labels, fused.volume), key=lambda i: -len(i.visible))[
         :2
     ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pickcell.fusion import Fusion
 from pickcell.fusion.color import to_lab
-from pickcell.segmentation import GeometricSegmenter, SegmentationConfig, label_images
+from pickcell.segmentation import PatchSegmenter, SegmentationConfig, label_images
 from pickcell.segmentation.agglomerate import agglomerate
 from pickcell.segmentation.foreground import foreground
 from pickcell.segmentation.graph import FEATURES, build_graph
@@ -23,7 +23,7 @@ NO_ROBOT = np.zeros((0, 4))
 def _segment(capture: synthetic.Capture) -> tuple[list[np.ndarray], list[np.ndarray], int]:
     """Truth and predicted label images, and the number of instances."""
     fused = Fusion(CELL).fuse(capture.frames, NO_ROBOT, 10.1)[0].unwrap()
-    labels = GeometricSegmenter(CELL).segment(fused, [])
+    labels = PatchSegmenter(CELL).segment(fused, []).labels
     images = label_images(fused.views, fused.volume, fused.surface, labels)
     by_name = {frame.camera.name: image for frame, image in zip(fused.frames, images)}
     return capture.labels, [by_name[frame.camera.name] for frame in capture.frames], int(labels.max(initial=0))

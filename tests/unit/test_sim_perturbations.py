@@ -256,7 +256,9 @@ def test_by_hand_they_strike_at_once_and_end_together() -> None:
         cameras = driver.cameras = FakeCameras()  # type: ignore[assignment]
         live, callbacks = LivePerturbations(), list(driver.world.before_step)
         assert "lights_dimmed with seed 3 began: brightness" in live.strike(driver, "lights_dimmed:3")
-        assert live.moving(driver) and cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
+        assert (
+            live.moving(driver) and cameras.light == draw_script("lights_dimmed", 3).perturbations[0].magnitude["brightness"]
+        )
         assert "seed 1" in live.strike(driver, "intruder") and "seed 2" in live.strike(driver, "intruder")
         for wrong, said in (("earthquake", "target_shift"), ("intruder:x", "<seed>"), ("intruder:", "<seed>")):
             with pytest.raises(ValueError, match=said):

@@ -1,6 +1,6 @@
-"""Our dense TSDF against Open3D's VoxelBlockGrid on one capture: time, and how flat the tote's floor comes out.
+"""Our dense TSDF against Open3D's VoxelBlockGrid on one scene: time, and how flat the tote's floor comes out.
 
-python -m pickcell_sim.bench.fusion var/captures/seed0.npz
+python -m pickcell_sim.bench.fusion var/scenes/test/tote-test-500000.scene.npz
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from pickcell.cell import CellConfig, load_cell
+from pickcell.cell import CellConfig
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.geometry import inverse, transform_points
-from pickcell_sim.bench.captures import read_capture
-from pickcell_sim.items.spec import REPOSITORY
+from pickcell_sim.data.scene_file import read_scene
+from pickcell_sim.training.views import SceneViews
 
 ROUNDS = 5
 
@@ -61,12 +61,12 @@ def _best_ms(call: Callable[[], object]) -> tuple[float, float]:
     return min(wall), min(cpu)
 
 
-def compare(capture_path: Path, cell_path: Path) -> dict[str, tuple[float, float, float, int]]:
+def compare(path: Path) -> dict[str, tuple[float, float, float, int]]:
     """By method: wall and processor time in ms (integration of all views, extraction), floor spread in mm, points."""
-    cell, config = load_cell(cell_path), FusionConfig()
-    capture = read_capture(capture_path)
+    scene, config = read_scene(path), FusionConfig()
+    cell = SceneViews.of(scene).cell
     fusion = Fusion(cell, config)
-    fused = fusion.fuse(capture.frames, np.zeros((0, 4)), capture.stamp_s + 0.05)[0].unwrap()
+    fused = fusion.fuse(scene.frames, np.zeros((0, 4)), scene.stamp_s + 0.05)[0].unwrap()
 
     def ours() -> NDArray[np.float32]:
         volume = fusion.empty_volume()
@@ -82,10 +82,9 @@ def compare(capture_path: Path, cell_path: Path) -> dict[str, tuple[float, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("capture", type=Path)
-    parser.add_argument("--cell", type=Path, default=REPOSITORY / "config" / "cells" / "panda.yaml")
+    parser.add_argument("scene", type=Path)
     arguments = parser.parse_args()
-    for name, (wall, cpu, spread, points) in compare(arguments.capture, arguments.cell).items():
+    for name, (wall, cpu, spread, points) in compare(arguments.scene).items():
         print(f"{name:>8}: {wall:7.1f} ms, {cpu:7.1f} ms of processor, floor spread {spread:.2f} mm, {points} points")
 
 

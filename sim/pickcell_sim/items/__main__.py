@@ -1,4 +1,4 @@
-"""``python -m pickcell_sim.items``: regenerate the catalogue, draw its contact sheet, capture filled totes."""
+"""``python -m pickcell_sim.items``: regenerate the catalogue, draw its contact sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from pickcell_sim.items.spec import KINDS, REPOSITORY
-from pickcell_sim.items.totes import load_tote, mixed_tote, random_tote
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -35,26 +34,6 @@ def sheet(path: Path = REPOSITORY / "docs" / "images" / "catalogue.png") -> None
 
     draw_sheet(path)
     typer.echo(path)
-
-
-@app.command()
-def frames(
-    seed: Annotated[list[int], typer.Option(help="Seed of the tote; repeat for more.")],
-    folder: Annotated[Path, typer.Option(help="Where the .npz files go.")] = Path("var/frames"),
-    n: Annotated[int, typer.Option(help="Items in the tote.")] = 12,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    mix: Annotated[str, typer.Option(help="A named mix of kinds, such as all; empty: the four kinds of random totes.")] = "",
-    tote: Annotated[Path | None, typer.Option(help="A tote file instead of a random tote; its own seed is used.")] = None,
-    cell: Annotated[Path, typer.Option(help="Cell file.")] = REPOSITORY / "config" / "cells" / "panda.yaml",
-) -> None:
-    """Capture all cameras over a filled tote: seed<N>.npz, and the truth apart in seed<N>_truth.npz."""
-    from pickcell_sim.items.captures import write_capture
-
-    for s in seed:
-        drawn = mixed_tote(s, n, split, mix) if mix else random_tote(s, n, split)
-        contents = load_tote(tote) if tote is not None else drawn
-        for path in write_capture(cell, contents, folder):
-            typer.echo(path)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,6 @@
 
 from pickcell.segmentation.config import SegmentationConfig
 from pickcell.segmentation.labels import label_images
-from pickcell.segmentation.segment import GeometricSegmenter, Segmenter
+from pickcell.segmentation.segment import PatchSegmenter, Segmenter
 
-__all__ = ["GeometricSegmenter", "SegmentationConfig", "Segmenter", "label_images"]
+__all__ = ["PatchSegmenter", "SegmentationConfig", "Segmenter", "label_images"]

@@ -20,7 +20,7 @@ def label_images(
 ) -> list[NDArray[np.uint16]]:
     """Per view, (H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
     numbers = labels.astype(np.uint16)
-    nearest = _spread(surface.cells, numbers, surface.index.shape)
+    nearest = label_volume(surface.cells, numbers, surface.index.shape)
     images = []
     for view in views:
         X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
@@ -33,8 +33,8 @@ def label_images(
 
 
 @njit(cache=True, nogil=True)
-def _spread(cells, labels, shape):  # type: ignore[no-untyped-def]
-    """Label volume: each cell within REACH of a surface cell takes the label of the nearest one (0 is a label, too)."""
+def label_volume(cells, labels, shape):  # type: ignore[no-untyped-def]
+    """(nx, ny, nz) uint16: each cell within REACH of a surface cell takes the nearest one's label (0 is one, too)."""
     label = np.zeros(shape, np.uint16)
     distance = np.full(shape, FAR, np.uint8)
     nx, ny, nz = shape

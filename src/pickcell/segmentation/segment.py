@@ -26,12 +26,22 @@ LONGEST_ITEM_M = 0.40
 """Assumed when nothing is known of the products."""
 
 
-class Segmenter(Protocol):
-    """What a learned segmenter must offer to take this one's place."""
+@dataclass(frozen=True)
+class Segmentation:
+    """Which points belong together."""
 
-    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int32]:
-        """(N,) instance id of each point of ``fused.cloud``, from 1 without gaps, 0 for none. ``products``: what is in
-        the tote by the manifest, with counts; empty when nothing is known."""
+    labels: NDArray[np.int32]
+    """(N,) instance id of each point of the cloud, from 1 without gaps, 0 for none."""
+    confidence: NDArray[np.float32]
+    """(K,) per instance 1..K: mean probability that each of its inner and outer edges was decided rightly."""
+
+
+class Segmenter(Protocol):
+    """What another segmenter must offer to take this one's place."""
+
+    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> Segmentation:
+        """Instances of the source tote. ``products``: what is in the tote by the manifest, with counts; empty when nothing
+        is known."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +56,63 @@ class PatchScene:
     """The item points in the tote's frame."""
 
 
-class GeometricSegmenter:
-    """Supervoxels, evidence by convexity and colour, average-linkage merging."""
+class Judgement(Protocol):
+    """What is thought of one fused scene."""
+
+    def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(N,) which points of the cloud belong to items, given what geometry and colour alone say."""
+
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        """(E,) evidence that each pair of touching patches is one item: positive for, negative against."""
+
+
+class Judge(Protocol):
+    """Decides what belongs together."""
+
+    def look(self, fused: FusedScene) -> Judgement:
+        """Look at a scene."""
+
+
+class GeometricJudge:
+    """Convexity, colour and nothing else."""
+
+    def look(self, fused: FusedScene) -> GeometricJudge:
+        return self
+
+    def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return geometric
+
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        return log_odds(scene.graph)
+
+
+class PatchSegmenter:
+    """Supervoxels, a judge's evidence between them, average-linkage merging, and the manifest's word on where to cut."""
 
     def __init__(
-        self, cell: CellConfig, config: SegmentationConfig | None = None, gallery: ColorGallery | None = None
+        self,
+        cell: CellConfig,
+        config: SegmentationConfig | None = None,
+        gallery: ColorGallery | None = None,
+        judge: Judge | None = None,
     ) -> None:
-        """``gallery``: colour models of the products; without it only their sizes count."""
+        """``gallery``: colour models of the products; without it only their sizes count. ``judge``: geometry alone unless
+        given."""
+        self._judge = judge or GeometricJudge()
         self._X_base_tote = cell.X_base_tote("source")
         self._tote = cell.totes["source"]
         self._X_tote_base = inverse(self._X_base_tote)
         self._gallery = gallery
         self.config = config or SegmentationConfig()
 
-    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int32]:
+    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> Segmentation:
         out = np.zeros(len(fused.cloud), np.int32)
-        scene = self.patch_scene(fused)
+        judgement = self._judge.look(fused)
+        scene = self.patch_scene(fused, judgement)
         if len(scene.rows) == 0 or len(scene.patches.centres) == 0:  # a few stray points make no patch
-            return out
+            return Segmentation(out, np.zeros(0, np.float32))
         config, graph, patches = self.config, scene.graph, scene.patches
-        evidence = log_odds(graph)
+        evidence = judgement.log_odds(scene)
         longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
         limit = longest + config.diameter_slack_m
         threshold = config.join_above if products else 0.0
@@ -74,8 +121,9 @@ class GeometricSegmenter:
         segment = _absorb_fragments(segment, scene, evidence, config.fragment_points)
         label = patches.label
         point_segment = np.where(label >= 0, segment[np.maximum(label, 0)], -1)
-        out[scene.rows] = _number_large(point_segment, config.min_points)
-        return out
+        numbers = _number_large(point_segment, config.min_points)
+        out[scene.rows] = numbers[point_segment]
+        return Segmentation(out, _confidence(numbers[segment], graph, evidence, int(numbers.max())))
 
     def _look(self, products: Sequence[tuple[Sku, int]]) -> ProductLook:
         names = [sku.sku for sku, _ in products]
@@ -85,13 +133,15 @@ class GeometricSegmenter:
             return ProductLook(sizes, np.zeros((len(names), BINS), np.float32), counts)
         return ProductLook(sizes, self._gallery.table(names, HIDDEN.color_floor), counts)
 
-    def patch_scene(self, fused: FusedScene) -> PatchScene:
+    def patch_scene(self, fused: FusedScene, judgement: Judgement | None = None) -> PatchScene:
         """Item points, patches and graph of a fused scene (also the input of training the evidence weights)."""
+        judgement = judgement or self._judge.look(fused)
         cloud, voxel = fused.cloud, fused.volume.voxel_m
         lab = to_lab(cloud.colors)
         points = transform_points(self._X_tote_base, cloud.points)
         normals = transform_vectors(self._X_tote_base, cloud.normals)
-        rows = np.flatnonzero(foreground(points, normals, lab, self._tote, self.config, voxel))
+        geometric = foreground(points, normals, lab, self._tote, self.config, voxel)
+        rows = np.flatnonzero(judgement.is_item(geometric))
         if len(rows) < self.config.min_points:
             return _nothing()
         cells = np.ascontiguousarray(fused.surface.cells[rows])
@@ -143,11 +193,25 @@ def _absorb_fragments(
     return np.unique(segment, return_inverse=True)[1].astype(np.int64)
 
 
+def _confidence(
+    instance: NDArray[np.int32], graph: PatchGraph, evidence: NDArray[np.float64], count: int
+) -> NDArray[np.float32]:
+    """(K,) see :class:`Segmentation`. ``instance``: (P,) id of each patch, 0 for none."""
+    a, b = instance[graph.pairs[:, 0]], instance[graph.pairs[:, 1]]
+    right = 1.0 / (1.0 + np.exp(-np.where(a == b, evidence, -evidence)))
+    total, length = np.zeros(count + 1), np.zeros(count + 1)
+    for side in (a, np.where(a == b, 0, b)):
+        np.add.at(total, side, right * graph.links)
+        np.add.at(length, side, graph.links)
+    return (total[1:] / np.maximum(length[1:], 1)).astype(np.float32)
+
+
 def _number_large(segment: NDArray[np.int64], min_points: int) -> NDArray[np.int32]:
-    """Ids from 1 in descending order of size for segments of at least ``min_points`` points, 0 for the rest."""
+    """Id of each segment: from 1 in descending order of size for those of at least ``min_points`` points, 0 for the rest
+    and for "none" (the last entry, which index -1 reads). ``segment``: (M,) of each point, -1 for none."""
     sizes = np.bincount(segment[segment >= 0], minlength=1)
     order = np.argsort(-sizes, kind="stable")
     ids = np.zeros(len(sizes) + 1, np.int32)
     kept = [s for s in order if sizes[s] >= min_points]
     ids[kept] = np.arange(1, len(kept) + 1)
-    return ids[segment]
+    return ids

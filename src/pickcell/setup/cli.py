@@ -51,9 +51,17 @@ _CLIENT = {
     "manifest": "tell the cell what is in the source tote",
     "wait": "wait until the cell can pick",
 }
-MODULES = {name: ("pickcell_cli", [name]) for name in _CLIENT} | {"bench": ("pickcell_sim.bench", [])}
+_SIMULATION = {
+    "bench": ("pickcell_sim.bench", "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]"),
+    "data": ("pickcell_sim.data", "make labelled scenes to train and measure on: ./cell data tote packed pile -n 40"),
+    "train": ("pickcell_sim.training", "train a network on them: ./cell train segmentation"),
+    "eval": ("pickcell_sim.bench.see", "measure what was learned: ./cell eval see"),
+}
+MODULES = {name: ("pickcell_cli", [name]) for name in _CLIENT} | {
+    name: (module, list[str]()) for name, (module, _) in _SIMULATION.items()
+}
 """Commands that other modules implement: they get all further words as they are. Add a line to add a command."""
-_MODULE_HELP = {**_CLIENT, "bench": "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]"}
+_MODULE_HELP = {**_CLIENT, **{name: text for name, (_, text) in _SIMULATION.items()}}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,215 @@
+"""Every method on the same frames: fuse once, then segment and complete by each, and compare with the truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pickcell.catalogue import load_catalogue
+from pickcell.cell import CellConfig
+from pickcell.completion import Completed, Completer, GeometricCompleter
+from pickcell.fusion import FusedScene
+from pickcell.identity import ColorGallery
+from pickcell.segmentation import PatchSegmenter, Segmenter, label_images
+from pickcell.segmentation.default import learned_segmenter
+from pickcell.values import Sku
+from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
+from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, InstanceTally, match_scene, overlaps
+from pickcell_sim.bench.see.shapes import ShapeTally
+from pickcell_sim.bench.statistics import bootstrap, wilson
+from pickcell_sim.data.scene_file import LabelledScene, read_scene
+from pickcell_sim.items.spec import REPOSITORY
+from pickcell_sim.training.views import SceneViews
+
+WARM_UP = 2
+"""Scenes whose times are not counted: the first calls compile."""
+
+
+METHODS = ("baseline", "learned")
+"""Geometry alone, and with the shipped networks."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A method in one cell."""
+
+    segmenter: Segmenter
+    completer: Completer
+
+
+def way(method: str, cell: CellConfig, gallery: ColorGallery, models: Path | None = None) -> Way:
+    """Raises ValueError for an unknown method, ModelError without a network."""
+    if method == "baseline":
+        return Way(PatchSegmenter(cell, gallery=gallery), GeometricCompleter(cell))
+    if method == "learned":
+        return Way(learned_segmenter(cell, gallery, models), GeometricCompleter(cell))
+    raise ValueError(f"no method '{method}'; there are {', '.join(METHODS)}")
+
+
+@dataclass
+class Seen:
+    """What one method made of scenes of one suite."""
+
+    instances: InstanceTally = field(default_factory=InstanceTally)
+    shapes: ShapeTally = field(default_factory=ShapeTally)
+    times_ms: dict[str, list[float]] = field(default_factory=dict)
+    scenes: int = 0
+    unseen: int = 0
+    """Scenes that fusion refused."""
+
+
+Results = dict[tuple[str, str], Seen]
+"""By method and suite."""
+
+
+def run(
+    files: Sequence[Path],
+    names: Sequence[str] = METHODS,
+    models: Path | None = None,
+    pictures: Path | None = None,
+    on_scene: Callable[[int], None] = lambda done: None,
+) -> Results:
+    """See every scene by every method. Raises what :func:`way` and reading raise."""
+    catalogue = load_catalogue()
+    gallery = ColorGallery(catalogue)
+    ways: dict[tuple[str, str], Way] = {}
+    results: Results = {}
+    for done, path in enumerate(files, 1):
+        scene = read_scene(path)
+        views, suite = SceneViews.of(scene), scene.suite
+        start = time.perf_counter()
+        fused = views.fuse(scene).value
+        fusion_ms = 1e3 * (time.perf_counter() - start)
+        products = [(catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue]
+        for name in names:
+            if (name, views.cell.name) not in ways:
+                ways[name, views.cell.name] = way(name, views.cell, gallery, models)
+            seen = results.setdefault((name, suite), Seen())
+            seen.scenes += 1
+            if fused is None:
+                seen.unseen += 1
+                continue
+            picture = pictures / f"{scene.name}-{name}.png" if pictures else None
+            times = _see(seen, ways[name, views.cell.name], scene, fused, products, picture)
+            if done > WARM_UP:
+                for stage, ms in {"fusion": fusion_ms, **times, "full_update": fusion_ms + sum(times.values())}.items():
+                    seen.times_ms.setdefault(stage, []).append(ms)
+        on_scene(done)
+    return results
+
+
+def _see(
+    seen: Seen, how: Way, scene: LabelledScene, fused: FusedScene, products: list[tuple[Sku, int]], picture: Path | None
+) -> dict[str, float]:
+    start = time.perf_counter()
+    segmentation = how.segmenter.segment(fused, products)
+    labels = label_images(fused.views, fused.volume, fused.surface, segmentation.labels)
+    middle = time.perf_counter()
+    completed = how.completer.complete_all(fused.cloud, segmentation.labels, fused.volume)
+    end = time.perf_counter()
+    truth = np.concatenate([scene.item_pixels[v.camera.name].ravel() for v in fused.views])
+    predicted = np.concatenate([image.ravel() for image in labels])
+    rank = [graspable(each) for each in completed]
+    seen.instances.matches.append(match_scene(truth, predicted, segmentation.confidence.tolist(), rank))
+    _score_shapes(seen.shapes, scene, truth, predicted, completed)
+    if picture is not None:
+        _draw(scene, fused, labels, picture)
+    return {"segmentation": 1e3 * (middle - start), "completion": 1e3 * (end - middle)}
+
+
+def graspable(item: Completed) -> float:
+    """How graspable an instance seems before any grasp is computed: free from above, and much of it seen."""
+    return float(item.exposure * np.sqrt(len(item.visible)))
+
+
+def _score_shapes(
+    tally: ShapeTally, scene: LabelledScene, truth: np.ndarray, predicted: np.ndarray, completed: Sequence[Completed]
+) -> None:
+    """Shapes of instances that are an item at IoU .5; a wrong instance is segmentation's fault."""
+    iou = overlaps(truth, predicted)
+    pixels = np.bincount(truth, minlength=len(iou))
+    for item in scene.items:
+        if item.number < len(iou) and pixels[item.number] >= VISIBLE_PIXELS and iou.shape[1] > 1:
+            best = int(iou[item.number, 1:].argmax())
+            if iou[item.number, 1 + best] > 0.5:
+                tally.add(completed[best].shape, item)
+
+
+def _draw(scene: LabelledScene, fused: FusedScene, labels: list[np.ndarray], path: Path) -> None:
+    """Each view with the instances in colours above, the truth below."""
+    palette = np.random.default_rng(1).integers(60, 255, (65536, 3)).astype(np.uint8)
+    palette[0] = 0
+    rows = []
+    for images in (labels, [scene.item_pixels[v.camera.name] for v in fused.views]):
+        row = [(0.45 * frame.color + 0.55 * palette[image]).astype(np.uint8) for frame, image in zip(fused.frames, images)]
+        rows.append(np.hstack(row))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.ascontiguousarray(np.vstack(rows)[..., ::-1]))
+
+
+def result_of(results: Results, method: str, seed: int, scenes: Path) -> BenchResult:
+    """Figures of one method: over all suites, and per suite with its name in front."""
+    suites = sorted({suite for name, suite in results if name == method})
+    metrics: dict[str, Metric] = {}
+    for suite in suites:
+        metrics |= {f"{suite}_{key}": value for key, value in _metrics(results[method, suite]).items()}
+    everything = _joined([results[method, suite] for suite in suites])
+    metrics = _metrics(everything) | _times(everything) | metrics
+    if "tote_top5_iou75" in metrics:
+        metrics["top5_iou75"] = metrics["tote_top5_iou75"]
+    config = {
+        "method": method, "scenes": {s: results[method, s].scenes for s in suites}, "folder": scenes.name,
+        "refused": everything.unseen, "visible_pixels": VISIBLE_PIXELS,
+        "reliability": [[round(a, 3), round(b, 3), n] for a, b, n in everything.shapes.reliability()],
+    }  # fmt: skip
+    name = "see" if method == "learned" else f"see-{method}"
+    return BenchResult(name, seed, everything.scenes, config, machine_facts(), commit_id(REPOSITORY), metrics)
+
+
+def _joined(parts: Sequence[Seen]) -> Seen:
+    out = Seen()
+    for part in parts:
+        out.instances.matches += part.instances.matches
+        out.shapes.scores += part.shapes.scores
+        for name in ("right", "points", "said"):
+            setattr(out.shapes, name, getattr(out.shapes, name) + getattr(part.shapes, name))
+        for stage, times in part.times_ms.items():
+            out.times_ms.setdefault(stage, []).extend(times)
+        out.scenes += part.scenes
+        out.unseen += part.unseen
+    return out
+
+
+def _metrics(seen: Seen) -> dict[str, Metric]:
+    tally = seen.instances
+    metrics = {"top5_iou75": Metric.of(wilson(*tally.top(0.75)), "share of instances")}
+    for percent in (50, 75):
+        metrics[f"instance_precision_iou{percent}"] = Metric.of(wilson(*tally.right(percent / 100)), "share of instances")
+        metrics[f"instance_recall_iou{percent}"] = Metric.of(wilson(*tally.found(percent / 100)), "share of items")
+    scenes = np.arange(len(tally.matches))
+    ap = bootstrap(scenes, lambda s: InstanceTally([tally.matches[int(i)] for i in s]).average_precision())
+    metrics["average_precision"] = Metric.of(ap, "mean over IoU .5 to .95")
+    metrics["over_segmentation"] = Metric.of(wilson(*tally.torn()), "share of items")
+    metrics["under_segmentation"] = Metric.of(wilson(*tally.joined()), "share of instances")
+    if seen.shapes.scores:
+        chamfer = np.array([1e3 * s.chamfer_m for s in seen.shapes.scores])
+        iou = np.array([s.iou for s in seen.shapes.scores])
+        metrics["chamfer_mm"] = Metric.of(bootstrap(chamfer, lambda s: float(np.mean(s))), "mm, Chamfer-L1")
+        metrics["completion_iou"] = Metric.of(bootstrap(iou, lambda s: float(np.mean(s))), "share of volume")
+        error = seen.shapes.calibration_error()
+        metrics["confidence_calibration_error"] = Metric(error, error, error, "mean gap, no interval")
+    return metrics
+
+
+def _times(seen: Seen) -> dict[str, Metric]:
+    out = {}
+    for stage, values in seen.times_ms.items():
+        sample = np.array(values)
+        out[f"{stage}_ms_median"] = Metric.of(bootstrap(sample, lambda s: float(np.median(s))), "ms")
+        out[f"{stage}_ms_p95"] = Metric.of(bootstrap(sample, lambda s: float(np.quantile(s, 0.95))), "ms")
+    return out

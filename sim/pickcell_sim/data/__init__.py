@@ -1,0 +1,1 @@
+"""Labelled captures of filled totes: what perception is trained and measured on (`./cell data`)."""

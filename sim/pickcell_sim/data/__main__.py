@@ -1,0 +1,81 @@
+"""``./cell data``: labelled scenes for training and for measuring perception."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pickcell_sim.bench.parallel import run_here, run_in_pool
+from pickcell_sim.bench.suite_command import wide_console
+from pickcell_sim.bench.suites import SuiteError, load_suite
+from pickcell_sim.data.generate import SceneJob, Variety, make_scenes
+from pickcell_sim.items.spec import REPOSITORY
+
+FAILED = 3
+INTERRUPTED = 130
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def data(
+    suites: Annotated[list[str], typer.Argument(help="Suites whose recipes fill the totes, in turn.", metavar="SUITE...")],
+    folder: Annotated[Path, typer.Option(help="Where the scenes go.")] = REPOSITORY / "var" / "scenes" / "train",
+    split: Annotated[str, typer.Option(help="Which items: train, validation or test.")] = "train",
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Fills per suite.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first fill; the next have the numbers after it.")] = 0,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="One scene per fill, as the cell sees it. Without: four varied ones.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 1,
+) -> None:
+    """Fill totes, photograph them, keep pictures and truth. Goes on where it was stopped; the same seed gives the same.
+
+    Varied scenes (for training) have cameras a little elsewhere, other lamps, the arm in the way, and items taken out.
+
+    Examples:
+
+      ./cell data tote packed pile -n 100                                         # to train on
+
+      ./cell data tote packed pile --split test --plain -n 70 --folder var/scenes/test   # to measure on
+    """
+    console = wide_console()
+    try:
+        recipes = [load_suite(name).model_copy(update={"split": split}) for name in suites]
+    except SuiteError as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(FAILED) from None
+    variety = None if plain else Variety()
+    jobs = [SceneJob(recipe, seed + k, variety) for k in range(n) for recipe in recipes]
+    missing = [job for job in jobs if not job.is_done(folder)]
+    if len(missing) < len(jobs):
+        console.print(f"{len(jobs) - len(missing)} of {len(jobs)} fills are there already.")
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    failed = 0
+    work = partial(make_scenes, folder=folder)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("fills", total=len(missing))
+        finished = run_in_pool(work, missing, workers) if workers else run_here(work, missing)
+        try:
+            for done, each in enumerate(finished, 1):
+                progress.advance(task)
+                if each.result is None:
+                    failed += 1
+                    console.print(f"[red]{each.job.names[0]}: {each.error}[/red]", highlight=False)
+                elif not console.is_terminal and (done % 10 == 0 or done == len(missing)):
+                    console.print(f"{done} of {len(missing)} fills", highlight=False)
+        except KeyboardInterrupt:
+            console.print(f"Interrupted. What is finished is kept in {folder}; the same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+    console.print(f"{len(list(folder.glob('*.scene.npz')))} scenes in {folder}", highlight=False)
+    if failed == len(missing) and missing:
+        raise typer.Exit(FAILED)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""From labelled scenes to trained networks (`./cell train`)."""

@@ -1,0 +1,59 @@
+"""``./cell train``: train the networks that the stages use."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pickcell_sim.bench.suite_command import wide_console
+from pickcell_sim.data.scene_file import SceneFileError
+from pickcell_sim.items.spec import REPOSITORY
+
+FAILED = 3
+INTERRUPTED = 130
+INSTALL = "./cell run python -m pip install --no-deps -r requirements/train.txt"
+app = typer.Typer(help="Train the networks that the stages use, on scenes made by ./cell data.", no_args_is_help=True)
+
+
+@app.callback()
+def main() -> None:
+    """Train the networks that the stages use, on scenes made by ./cell data."""
+
+
+@app.command()
+def segmentation(
+    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
+    models: Annotated[Path, typer.Option(help="Where network, weights and card go.")] = REPOSITORY / "models",
+    minutes: Annotated[float, typer.Option(min=0.05, help="Wall time of training, restarts included.")] = 40.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    checkpoint: Annotated[Path, typer.Option(help="Kept every minute; training goes on from it.")] = (
+        REPOSITORY / "var/training/affinity.pt"
+    ),
+    afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
+) -> None:
+    """The affinity network of instance segmentation. Ctrl-C keeps the last checkpoint; the same command goes on."""
+    console = wide_console()
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        console.print(f"Training needs torch, which is not installed: {INSTALL}", highlight=False)
+        raise typer.Exit(FAILED)
+    from pickcell.learning.affinity_net import AffinityFit
+    from pickcell_sim.training.affinity import AffinityTraining, train
+
+    if afresh:
+        checkpoint.unlink(missing_ok=True)
+    job = AffinityTraining(scenes, models, checkpoint, AffinityFit(minutes=minutes, seed=seed))
+    try:
+        train(job, lambda text: console.print(text, highlight=False))
+    except SceneFileError as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; the last checkpoint is {checkpoint}. The same command goes on from it.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,85 @@
+"""``./cell train segmentation``: scenes in; a network, the weights of its evidence, and a card out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pickcell.learning.affinity_net import AffinityFit, CropSet, export, fit, held_out_loss
+from pickcell.segmentation.affinity import AffinityNetwork
+from pickcell.segmentation.default import NETWORK, WEIGHTS
+from pickcell_sim.bench.result import commit_id, machine_facts
+from pickcell_sim.data.scene_file import scene_files
+from pickcell_sim.items.spec import REPOSITORY
+from pickcell_sim.training.crops import crop_set
+from pickcell_sim.training.evidence import fit_learned
+
+HELD_OUT = 20
+"""Every so many-th fill is held out to watch the training with."""
+
+
+@dataclass(frozen=True)
+class AffinityTraining:
+    """What is trained on, and where it goes."""
+
+    scenes: Path
+    models: Path
+    checkpoint: Path
+    fit: AffinityFit
+    evidence_scenes: int = 60
+    """Scenes, spread over those trained on and half of them those watched with, that the evidence is weighed on."""
+
+
+def split_fills(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Scenes to train on and scenes to watch with; those of one fill stay together."""
+    fills = sorted({_fill(path) for path in files})
+    watched = set(fills[HELD_OUT - 1 :: HELD_OUT])
+    return [f for f in files if _fill(f) not in watched], [f for f in files if _fill(f) in watched]
+
+
+def _fill(path: Path) -> str:
+    return path.name.removesuffix(".scene.npz").rsplit("-", 1)[0]
+
+
+def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
+    """Train, weigh the evidence, write network, weights and card. Raises SceneFileError without scenes."""
+    training, watched = split_fills(scene_files(job.scenes))
+    crops = crop_set(training, say)
+    held_out = crop_set(watched, say) if watched else CropSet(crops.color[:0], crops.geometry[:0], crops.item[:0])
+    say(f"{len(crops)} crops of {len(training)} scenes to train on, {len(held_out)} to watch with")
+    net = fit(crops, held_out, job.fit, job.checkpoint, say)
+    export(net, job.models / NETWORK)
+    say("weighing the evidence ...")
+    chosen = _spread(training, job.evidence_scenes - len(watched)) + watched
+    fit_learned(chosen, AffinityNetwork(job.models / NETWORK), say).save(job.models / WEIGHTS)
+    loss = held_out_loss(net, held_out)
+    (job.models / "affinity.md").write_text(_card(job, len(crops), len(training), loss), encoding="utf-8")
+    say(f"kept in {job.models}: {NETWORK}, {WEIGHTS}, affinity.md. Measure it: ./cell eval see")
+
+
+def _spread(files: list[Path], count: int) -> list[Path]:
+    return [files[int(i)] for i in np.linspace(0, len(files) - 1, max(count, 1))]
+
+
+def _card(job: AffinityTraining, crops: int, scenes: int, loss: float) -> str:
+    machine = ", ".join(f"{key} {value}" for key, value in machine_facts().items())
+    made = "./cell data tote pick flats bags books_boxes pile packed"
+    command = f"./cell train segmentation --minutes {job.fit.minutes:g} --seed {job.fit.seed}"
+    return f"""# Affinity network
+
+Which pixels of a tote's picture belong to an item, and which pairs of pixels to one item. Used by
+`pickcell.segmentation.judge`; how: docs/perception.md.
+
+| | |
+|---|---|
+| files | `{NETWORK}` (ONNX), `{WEIGHTS}` (what its answers count beside geometry) |
+| data | {scenes} varied scenes of training items, {crops} crops: `{made}` |
+| training | `{command}`, commit {commit_id(REPOSITORY)} |
+| machine | {machine} |
+| loss on held-out fills of training items | {loss:.4f} (mean of balanced cross-entropies) |
+| scores on test items | `./cell eval see`; kept in docs/benchmarks/see.json |
+| limits | rendered pictures only; the cell's own totes; no item was seen under coloured light |
+"""

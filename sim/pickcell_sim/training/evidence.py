@@ -1,0 +1,150 @@
+"""How much each feature of a pair of patches speaks for one item: fitted on labelled scenes of training items.
+
+Logistic regression on pairs of touching patches ("same item" or not), then one number by search: how far the bias is
+lowered, as average-linkage merging needs far more caution than a single pair does. The same for geometry alone
+(:data:`pickcell.segmentation.graph.DEFAULT_WEIGHTS`) and for geometry and the affinity network together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.fusion import FusedScene
+from pickcell.fusion.frames import project
+from pickcell.segmentation import PatchSegmenter
+from pickcell.segmentation.affinity import AffinityNetwork
+from pickcell.segmentation.agglomerate import agglomerate
+from pickcell.segmentation.judge import NAMES, AffinityJudge, EvidenceWeights
+from pickcell.segmentation.segment import PatchScene
+from pickcell_sim.bench.see.instances import overlaps
+from pickcell_sim.data.scene_file import LabelledScene, read_scene
+from pickcell_sim.training.views import SceneViews
+
+BIASES = (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5)
+MIN_PURITY = 0.7
+"""Patches with less of their points on one item teach nothing."""
+LARGEST_M = 0.35
+
+
+@dataclass(frozen=True)
+class LabelledPatches:
+    """A scene's patches with the truth about them."""
+
+    scene: PatchScene
+    features: NDArray[np.float64]
+    """(E, F) per pair."""
+    point_item: NDArray[np.int64]
+    """(M,) true item of each item point, 0 for none."""
+    patch_item: NDArray[np.int64]
+    """(P,) by majority."""
+    purity: NDArray[np.float64]
+    """(P,) share of the majority."""
+
+
+def item_of_points(fused: FusedScene, scene: LabelledScene, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """(M, items + 1) votes of the views that see each point of the cloud's ``rows`` for what it is."""
+    points = fused.cloud.points[rows].astype(np.float64)
+    votes = np.zeros((len(points), max(scene.skus, default=0) + 1), np.int64)
+    for view in fused.views:
+        u, v, z = project(view.camera, view.X_base_camera, points)
+        column, row = np.nan_to_num(np.round(u), nan=-1).astype(int), np.nan_to_num(np.round(v), nan=-1).astype(int)
+        height, width = view.depth_m.shape
+        index = np.flatnonzero((z > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
+        depth = view.depth_m[row[index], column[index]]
+        index = index[(depth > 0) & (np.abs(depth - z[index]) < 0.008)]
+        np.add.at(votes, (index, scene.item_pixels[view.camera.name][row[index], column[index]]), 1)
+    return votes
+
+
+def label_patches(
+    fused: FusedScene, patches: PatchScene, features: NDArray[np.float64], scene: LabelledScene
+) -> LabelledPatches:
+    """The truth about points and patches: each point asks the views that see it."""
+    votes = item_of_points(fused, scene, patches.rows)
+    point_item = votes.argmax(axis=1)
+    counts = np.zeros((len(patches.patches.sizes), votes.shape[1]))
+    known = (patches.patches.label >= 0) & (votes.sum(axis=1) > 0)
+    np.add.at(counts, (patches.patches.label[known], point_item[known]), 1)
+    purity = counts.max(axis=1) / np.maximum(counts.sum(axis=1), 1)
+    return LabelledPatches(patches, features, point_item, counts.argmax(axis=1), purity)
+
+
+def fit(samples: Sequence[LabelledPatches], l2: float = 1.0) -> NDArray[np.float64]:
+    """(F,) logistic regression weights by Newton's method; pairs count by the length of their boundary."""
+    X, y, w = [], [], []
+    for s in samples:
+        pairs, graph = s.scene.graph.pairs, s.scene.graph
+        pure = (s.purity[pairs].min(axis=1) > MIN_PURITY) & (s.patch_item[pairs].min(axis=1) > 0)
+        X.append(s.features[pure])
+        y.append((s.patch_item[pairs[:, 0]] == s.patch_item[pairs[:, 1]])[pure].astype(float))
+        w.append(np.minimum(graph.links[pure], 40).astype(float))
+    features, same, weight = np.vstack(X), np.concatenate(y), np.concatenate(w)
+    weight /= weight.mean()
+    beta = np.zeros(features.shape[1])
+    for _ in range(30):
+        p = 1.0 / (1.0 + np.exp(-(features @ beta)))
+        gradient = features.T @ (weight * (p - same)) + l2 * beta
+        hessian = (features * (weight * p * (1 - p))[:, None]).T @ features + l2 * np.eye(len(beta))
+        step = np.linalg.solve(hessian, gradient)
+        beta -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    return beta
+
+
+def f1(samples: Sequence[LabelledPatches], weights: NDArray[np.float64], iou: float = 0.75) -> float:
+    """F1 of instances at point IoU over ``iou``, by merging alone."""
+    found = items = instances = 0
+    for s in samples:
+        graph, patches = s.scene.graph, s.scene.patches
+        segment = agglomerate(patches.centres, graph.pairs, graph.links, s.features @ weights, LARGEST_M)
+        label = np.where(patches.label >= 0, segment[np.maximum(patches.label, 0)] + 1, 0)
+        large = np.flatnonzero(np.bincount(label) >= 60)
+        matched = overlaps(s.point_item, label) > iou
+        visible = np.flatnonzero(np.bincount(s.point_item) >= 60)
+        items += int((visible > 0).sum())
+        instances += int((large > 0).sum())
+        found += int(matched[visible[visible > 0], 1:].any(axis=1).sum())
+    return 2.0 * found / max(items + instances, 1)
+
+
+def fit_with_bias(samples: Sequence[LabelledPatches], say: Callable[[str], None] = print) -> NDArray[np.float64]:
+    """(F,) weights; the first feature is the bias."""
+    beta = fit(samples)
+    shift = np.zeros(len(beta))
+    scores = {}
+    for bias in BIASES:
+        shift[0] = bias
+        scores[bias] = f1(samples, beta + shift)
+    shift[0] = max(scores, key=lambda bias: scores[bias])
+    say("F1 at IoU .75 by bias: " + ", ".join(f"{b}: {score:.3f}" for b, score in scores.items()))
+    return np.asarray(beta + shift)
+
+
+def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[str], None] = print) -> EvidenceWeights:
+    """Weights for geometry and the network together, on scenes of training items."""
+    start = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
+    samples = []
+    for path in files:
+        scene = read_scene(path)
+        views = SceneViews.of(scene)
+        fused = views.fuse(scene).value
+        if fused is None:
+            continue
+        judgement = AffinityJudge(views.cell, network, start).look(fused)
+        patches = PatchSegmenter(views.cell).patch_scene(fused, judgement)
+        if len(patches.rows) and len(patches.graph.pairs):
+            samples.append(label_patches(fused, patches, judgement.features(patches), scene))
+    weights = fit_with_bias(samples, say)
+    geometric = fit_with_bias(
+        [LabelledPatches(s.scene, s.scene.graph.features, s.point_item, s.patch_item, s.purity) for s in samples], say
+    )
+    say("geometry alone: " + ", ".join(f"{w:.2f}" for w in geometric))
+    for name, value in zip(NAMES, weights):
+        say(f"{name:>14} {value:7.2f}")
+    return EvidenceWeights(weights, start.item_above)

@@ -1,0 +1,53 @@
+"""Labelled scenes as the stages see them: depth prepared, the robot left out."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.description import expand_urdf
+from pickcell.fusion import FusedScene, Fusion, FusionConfig
+from pickcell.fusion.depth import prepare_depth
+from pickcell.fusion.tsdf import DepthView
+from pickcell.motion import RobotModel
+from pickcell.outcome import Outcome
+from pickcell_sim.bench.suites import load_suite
+from pickcell_sim.data.scene_file import LabelledScene
+
+
+class SceneViews:
+    """Prepares the scenes of one cell. Varied scenes have cameras of their own; totes and robot are the cell's."""
+
+    def __init__(self, cell: CellConfig, config: FusionConfig | None = None) -> None:
+        self.cell = cell
+        self._config = config or FusionConfig()
+        self._fusion = Fusion(cell, self._config)
+        self._robot = RobotModel(expand_urdf(cell), cell.arm.joints, cell.hand.jaw_joints, cell.hand.cup_joint)
+
+    @staticmethod
+    def of(scene: LabelledScene) -> SceneViews:
+        """The one for the cell that a scene was made in."""
+        return _of_suite(scene.suite)
+
+    def depth_views(self, scene: LabelledScene) -> list[DepthView]:
+        """One per frame, where the calibration has the camera."""
+        spheres = self._spheres(scene)
+        return [
+            DepthView(frame.camera, frame.X_base_camera, *prepare_depth(frame, self._config, spheres))
+            for frame in scene.frames
+        ]
+
+    def fuse(self, scene: LabelledScene) -> Outcome[FusedScene]:
+        """The fused scene."""
+        return self._fusion.fuse(scene.frames, self._spheres(scene), scene.stamp_s + 0.05)[0]
+
+    def _spheres(self, scene: LabelledScene) -> NDArray[np.float64]:
+        return self._robot.spheres(scene.joints.select(self.cell.arm.joints))
+
+
+@cache
+def _of_suite(suite: str) -> SceneViews:
+    return SceneViews(load_suite(suite).load_cell())

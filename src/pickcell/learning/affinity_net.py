@@ -1,0 +1,235 @@
+"""The affinity network and its training: a small U-Net over crops of a tote (O. Ronneberger et al., MICCAI 2015), with
+affinities at short and long offsets (S. Wolf et al., "The Mutex Watershed", ECCV 2018)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
+from pickcell.segmentation.offsets import OFFSETS, STRIDE
+
+WIDTHS = (24, 48, 80, 112, 128)
+"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the crop."""
+
+
+@dataclass(frozen=True)
+class AffinityFit:
+    """How the network is trained."""
+
+    minutes: float = 30.0
+    """Wall time in all, over restarts."""
+    batch: int = 8
+    learning_rate: float = 2.5e-3
+    weight_decay: float = 1e-4
+    warm_up: float = 0.03
+    """Share of the time in which the learning rate rises."""
+    checkpoint_s: float = 60.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CropSet:
+    """Crops with their truth."""
+
+    color: NDArray[np.uint8]
+    """(N, HEIGHT, WIDTH, 3) RGB."""
+    geometry: NDArray[np.float16]
+    """(N, CHANNELS - 3, HEIGHT, WIDTH)."""
+    item: NDArray[np.uint8]
+    """(N, HEIGHT, WIDTH) number of the item, 0 for none."""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+def build_network() -> Any:
+    """A new network: (B, CHANNELS, HEIGHT, WIDTH) -> (B, 1 + offsets, HEIGHT / 2, WIDTH / 2) logits."""
+    import torch
+    from torch import nn
+
+    def block(before: int, after: int, stride: int = 1) -> nn.Sequential:
+        conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+
+    class AffinityNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            first = CHANNELS * STRIDE * STRIDE
+            self.unshuffle = nn.PixelUnshuffle(STRIDE)
+            self.down = nn.ModuleList(
+                nn.Sequential(block(before, width, 1 if level == 0 else 2), block(width, width))
+                for level, (before, width) in enumerate(zip((first, *WIDTHS[:-1]), WIDTHS))
+            )
+            self.narrow = nn.ModuleList(nn.Conv2d(WIDTHS[i + 1], WIDTHS[i], 1) for i in range(len(WIDTHS) - 1))
+            self.up = nn.ModuleList(block(WIDTHS[i], WIDTHS[i]) for i in range(len(WIDTHS) - 1))
+            self.head = nn.Conv2d(WIDTHS[0], 1 + len(OFFSETS), 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.unshuffle(x)
+            levels = []
+            for down in self.down:
+                x = down(x)
+                levels.append(x)
+            for i in reversed(range(len(self.narrow))):
+                x = nn.functional.interpolate(self.narrow[i](x), scale_factor=2.0, mode="nearest")
+                x = self.up[i](x + levels[i])
+            return self.head(x)
+
+    return AffinityNet()
+
+
+def affinity_loss(logits: Any, item: Any) -> Any:
+    """Mean over channels of the cross-entropy balanced between same and not same.
+
+    ``logits``: (B, 1 + offsets, h, w); ``item``: (B, h, w) integer numbers, 0 for none. Pairs without any item teach
+    nothing.
+    """
+    from torch.nn import functional
+
+    def balanced(logit: Any, same: Any, counted: Any) -> Any:
+        each = functional.binary_cross_entropy_with_logits(logit, same.to(logit.dtype), reduction="none")
+        yes, no = (same & counted).to(logit.dtype), (~same & counted).to(logit.dtype)
+        return 0.5 * (each * yes).sum() / (yes.sum() + 1.0) + 0.5 * (each * no).sum() / (no.sum() + 1.0)
+
+    total = balanced(logits[:, 0], item > 0, item >= 0)
+    h, w = item.shape[1:]
+    for k, (dr, dc) in enumerate(OFFSETS):
+        rows, columns = slice(0, h - dr), slice(max(0, -dc), w - max(0, dc))
+        there = item[:, dr:, max(0, dc) : w + min(0, dc)]
+        here = item[:, rows, columns]
+        total = total + balanced(logits[:, 1 + k, rows, columns], (here == there) & (here > 0), (here > 0) | (there > 0))
+    return total / (1 + len(OFFSETS))
+
+
+def batch_of(crops: CropSet, index: NDArray[np.intp], rng: np.random.Generator | None) -> tuple[Any, Any]:
+    """Network input and item numbers at the answer's resolution; with ``rng`` augmented: light, colour, noise, lost depth,
+    mirrored."""
+    import torch
+
+    color = crops.color[index].astype(np.float32) / 255.0
+    geometry = crops.geometry[index].astype(np.float32)
+    item = crops.item[index]
+    if rng is not None:
+        for i in range(len(index)):
+            color[i] = _another_light(color[i], rng)
+            if rng.random() < 0.5:
+                _lose_depth(geometry[i], rng)
+            if rng.random() < 0.5:
+                color[i], geometry[i], item[i] = color[i][:, ::-1].copy(), geometry[i][..., ::-1].copy(), item[i][:, ::-1]
+            if rng.random() < 0.5:
+                color[i], geometry[i], item[i] = color[i][::-1].copy(), geometry[i][:, ::-1].copy(), item[i][::-1]
+    x = np.concatenate([np.moveaxis(color, 3, 1) - 0.5, geometry], axis=1)
+    small = item[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].astype(np.int64)
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(small)
+
+
+def _another_light(color: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W, 3) in 0..1 under another light, with other paint, now and then without colour."""
+    if rng.random() < 0.3:
+        color = color[..., rng.permutation(3)]
+    if rng.random() < 0.15:
+        color = np.repeat(color.mean(axis=2, keepdims=True), 3, axis=2)
+    gain = np.exp(rng.normal(0.0, 0.25)) * np.exp(rng.normal(0.0, 0.08, 3))
+    color = np.clip(color * gain + rng.normal(0.0, 0.03), 0.0, 1.0) ** np.exp(rng.normal(0.0, 0.2))
+    return np.clip(color + rng.normal(0.0, 0.01 * rng.random(), color.shape), 0.0, 1.0).astype(np.float32)
+
+
+def _lose_depth(geometry: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Blank the depth of some rectangles, as gloss and darkness do."""
+    h, w = geometry.shape[1:]
+    for _ in range(int(rng.integers(1, 8))):
+        r, c = int(rng.integers(h)), int(rng.integers(w))
+        dr, dc = rng.integers(3, 30, 2)
+        geometry[:, r : r + dr, c : c + dc] = 0.0
+
+
+def fit(crops: CropSet, held_out: CropSet, config: AffinityFit, checkpoint: Path, say: Callable[[str], None] = print) -> Any:
+    """Train for the time given, going on from ``checkpoint`` when there is one. Returns the network.
+
+    Raises ValueError without crops.
+    """
+    import torch
+
+    if len(crops) == 0:
+        raise ValueError("nothing to train on: no crops")
+    torch.manual_seed(config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = build_network().to(device).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    spent_s, step = 0.0, 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        spent_s, step = float(state["spent_s"]), int(state["step"])
+        say(f"going on from {checkpoint} at {spent_s / 60:.1f} of {config.minutes:.1f} min, step {step}")
+    rng = np.random.default_rng([config.seed, step])
+    budget_s, last, kept_s, losses = 60.0 * config.minutes, time.monotonic(), spent_s, []
+    while spent_s < budget_s:
+        share = spent_s / budget_s
+        rate = min(1.0, (share + 1e-3) / config.warm_up) * 0.5 * (1.0 + np.cos(np.pi * share))
+        for group in optimiser.param_groups:
+            group["lr"] = float(config.learning_rate * rate)
+        index = np.sort(rng.choice(len(crops), min(config.batch, len(crops)), replace=False))
+        x, item = batch_of(crops, index, rng)
+        net.train()
+        loss = affinity_loss(net(x.to(device, memory_format=torch.channels_last)), item.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        losses.append(float(loss.detach()))
+        step += 1
+        now = time.monotonic()
+        spent_s, last = spent_s + now - last, now
+        if spent_s - kept_s > config.checkpoint_s or spent_s >= budget_s:
+            _keep(net, optimiser, spent_s, step, checkpoint)
+            value = held_out_loss(net, held_out)
+            say(f"{spent_s / 60:5.1f} min, step {step}, loss {np.mean(losses):.4f}, held out {value:.4f}")
+            kept_s, losses, last = spent_s, [], time.monotonic()
+    return net.to("cpu")
+
+
+def held_out_loss(net: Any, crops: CropSet, limit: int = 96) -> float:
+    """Loss on crops that were not trained on, as they are; NaN when there are none."""
+    import torch
+
+    if len(crops) == 0:
+        return float("nan")
+    device = next(net.parameters()).device
+    net.eval()
+    index = np.linspace(0, len(crops) - 1, min(limit, len(crops))).astype(np.intp)
+    losses = []
+    with torch.no_grad():
+        for start in range(0, len(index), 8):
+            x, item = batch_of(crops, index[start : start + 8], None)
+            losses.append(float(affinity_loss(net(x.to(device)), item.to(device))))
+    return float(np.mean(losses))
+
+
+def _keep(net: Any, optimiser: Any, spent_s: float, step: int, checkpoint: Path) -> None:
+    import torch
+
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    half_way = checkpoint.with_suffix(".tmp")
+    torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent_s": spent_s, "step": step}, half_way)
+    half_way.replace(checkpoint)
+
+
+def export(net: Any, path: Path) -> None:
+    """Write the network as ONNX, for any number of crops at once."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    net = net.to("cpu").eval()
+    torch.onnx.export(
+        net, (torch.zeros(1, CHANNELS, HEIGHT, WIDTH),), str(path), input_names=["crops"], output_names=["logits"],
+        dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}}, opset_version=17, dynamo=False,
+    )  # fmt: skip

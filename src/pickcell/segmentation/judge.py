@@ -1,0 +1,88 @@
+"""The learned judge: geometry, colour and the affinity network's view of every picture, weighed together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.fusion.fuse import FusedScene
+from pickcell.segmentation.affinity import (
+    PAIR_FEATURES,
+    UNSEEN,
+    AffinityNetwork,
+    ModelError,
+    ViewAffinity,
+    item_logits,
+    pair_features,
+)
+from pickcell.segmentation.graph import FEATURES
+from pickcell.segmentation.segment import PatchScene
+
+NAMES = (*FEATURES, *PAIR_FEATURES)
+
+
+@dataclass(frozen=True)
+class EvidenceWeights:
+    """What is made of the features of a pair: log-odds of "one item"."""
+
+    weights: NDArray[np.float64]
+    """(len(NAMES),)."""
+    item_above: float
+    """Logit of "an item" from which a point is taken for one."""
+
+    @staticmethod
+    def load(path: Path) -> EvidenceWeights:
+        """Raises ModelError naming the file and what is wrong with it."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            weights = np.array([float(data["weights"][name]) for name in NAMES])
+            return EvidenceWeights(weights, float(data["item_above"]))
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise ModelError(f"{path}: no usable weights ({problem!r}); ./cell train segmentation makes them") from None
+
+    def save(self, path: Path) -> None:
+        data = {"item_above": self.item_above, "weights": {n: round(float(w), 4) for n, w in zip(NAMES, self.weights)}}
+        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+class AffinityJudge:
+    """Asks the network about every view of a scene."""
+
+    def __init__(self, cell: CellConfig, network: AffinityNetwork, evidence: EvidenceWeights) -> None:
+        self._cell = cell
+        self._network = network
+        self._evidence = evidence
+
+    def look(self, fused: FusedScene) -> AffinityJudgement:
+        answers = self._network.look(fused.views, [frame.color for frame in fused.frames], self._cell)
+        return AffinityJudgement(fused, answers, self._evidence)
+
+
+@dataclass(frozen=True)
+class AffinityJudgement:
+    """What the network and the geometry say of one scene."""
+
+    fused: FusedScene
+    answers: list[ViewAffinity]
+    evidence: EvidenceWeights
+
+    def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The network's word where a view sees the point, geometry's elsewhere."""
+        logit = item_logits(self.fused.cloud.points, self.answers)
+        return np.where(logit > UNSEEN, logit > self.evidence.item_above, geometric)
+
+    def features(self, scene: PatchScene) -> NDArray[np.float64]:
+        """(E, len(NAMES))."""
+        of_point = np.full(len(self.fused.cloud), -1, np.int32)
+        of_point[scene.rows] = scene.patches.label
+        graph, patches = scene.graph, len(scene.patches.sizes)
+        learned = pair_features(self.answers, self.fused.volume, self.fused.surface, of_point, graph.pairs, patches)
+        return np.column_stack([graph.features, learned])
+
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        return np.asarray(self.features(scene) @ self.evidence.weights)

@@ -1,0 +1,149 @@
+"""The learned judge's parts on hand-made answers, and what it does without a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_cell as synthetic
+
+from pickcell.fusion import FusedScene, Fusion
+from pickcell.segmentation import PatchSegmenter
+from pickcell.segmentation.affinity import (
+    PAIR_FEATURES,
+    UNSEEN,
+    AffinityNetwork,
+    ModelError,
+    ViewAffinity,
+    item_logits,
+    pair_features,
+)
+from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, crop_input, tote_crop
+from pickcell.segmentation.judge import NAMES, AffinityJudgement, EvidenceWeights
+from pickcell.segmentation.offsets import OFFSETS, REACHES, STRIDE
+from pickcell.segmentation.segment import Judgement
+
+CELL = synthetic.cell()
+SHAPE = (1 + len(OFFSETS), HEIGHT // STRIDE, WIDTH // STRIDE)
+
+
+def fused_scene(seed: int = 0, pieces: int = 8) -> tuple[FusedScene, synthetic.Capture]:
+    capture = synthetic.render(CELL, synthetic.random_pieces(CELL, pieces, seed), seed)
+    return Fusion(CELL).fuse(capture.frames, np.zeros((0, 4)), 10.1)[0].unwrap(), capture
+
+
+def perfect_answers(fused: FusedScene, capture: synthetic.Capture, sure: float = 6.0) -> list[ViewAffinity]:
+    """What a network that knows the truth would answer."""
+    truth = {frame.camera.name: labels for frame, labels in zip(capture.frames, capture.labels)}
+    answers = []
+    for view in fused.views:
+        crop = tote_crop(view, CELL)
+        assert crop is not None
+        item = crop.warp(truth[view.camera.name].astype(np.float32), nearest=True)[::STRIDE, ::STRIDE].astype(int)
+        logits = np.full(SHAPE, -sure, np.float32)
+        logits[0][item > 0] = sure
+        for k, (dr, dc) in enumerate(OFFSETS):
+            moved = np.zeros_like(item)
+            rows, columns = slice(0, item.shape[0] - dr), slice(max(0, -dc), item.shape[1] - max(0, dc))
+            moved[rows, columns] = item[dr:, max(0, dc) : item.shape[1] + min(0, dc)]
+            logits[1 + k][(item == moved) & (item > 0)] = sure
+        answers.append(ViewAffinity(view, crop, logits))
+    return answers
+
+
+class Told:
+    """A judge that was told the answers."""
+
+    def __init__(self, judgement: AffinityJudgement) -> None:
+        self.judgement = judgement
+
+    def look(self, fused: FusedScene) -> Judgement:
+        return self.judgement
+
+
+def test_a_crop_shows_the_whole_tote_at_one_scale() -> None:
+    fused, _ = fused_scene()
+    for view, frame in zip(fused.views, fused.frames):
+        crop = tote_crop(view, CELL)
+        assert crop is not None
+        values = crop_input(view, frame.color, CELL, crop)
+        assert values.shape == (CHANNELS, HEIGHT, WIDTH) and np.isfinite(values).all()
+        seen = values[5] > 0
+        assert set(np.unique(values[5])) <= {0.0, 1.0} and seen.any()
+        assert not values[3:5, ~seen].any(), "no geometry where there is no depth"
+        floor = (values[6] > 0) & (np.abs(values[3]) < 0.05)
+        assert floor.sum() > 500, "much of the tote's floor lies at height 0, inside"
+
+
+def test_a_camera_that_looks_elsewhere_is_not_asked() -> None:
+    fused, _ = fused_scene()
+    view = fused.views[0]
+    away = np.array(view.X_base_camera)
+    away[:3, 3] += [5.0, 0.0, 0.0]
+    assert tote_crop(replace(view, X_base_camera=away), CELL) is None
+
+
+def test_points_take_the_word_of_the_views_that_see_them() -> None:
+    fused, capture = fused_scene()
+    answers = perfect_answers(fused, capture)
+    logit = item_logits(fused.cloud.points, answers)
+    assert (logit > UNSEEN).mean() > 0.9
+    assert item_logits(fused.cloud.points, []).max() == UNSEEN, "nobody looked"
+    geometric = np.zeros(len(logit), bool)
+    evidence = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
+    some = AffinityJudgement(fused, answers, evidence).is_item(geometric)
+    assert some.any() and not AffinityJudgement(fused, [], evidence).is_item(geometric).any()
+
+
+def test_pairs_pool_the_pixels_across_them_by_reach() -> None:
+    fused, capture = fused_scene()
+    answers = perfect_answers(fused, capture)
+    scene = PatchSegmenter(CELL).patch_scene(fused)
+    of_point = np.full(len(fused.cloud), -1, np.int32)
+    of_point[scene.rows] = scene.patches.label
+    graph = scene.graph
+    features = pair_features(answers, fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
+    assert features.shape == (len(graph.pairs), len(PAIR_FEATURES))
+    assert (features[:, 3] == 0).mean() > 0.6, "most pairs show in some view"
+    unseen = pair_features([], fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
+    assert not unseen[:, :3].any() and unseen[:, 3].all()
+    assert sorted(k for reach in REACHES for k in range(len(OFFSETS))[reach]) == list(range(len(OFFSETS)))
+
+
+def test_a_network_that_knows_the_truth_separates_every_item() -> None:
+    fused, capture = fused_scene(seed=1, pieces=14)
+    weights = np.zeros(len(NAMES))
+    weights[[NAMES.index("near"), NAMES.index("middle")]] = 1.0
+    judgement = AffinityJudgement(fused, perfect_answers(fused, capture), EvidenceWeights(weights, 0.0))
+    segmentation = PatchSegmenter(CELL, judge=Told(judgement)).segment(fused, [])
+    count = int(segmentation.labels.max())
+    assert len(segmentation.confidence) == count and abs(count - 14) <= 2
+    assert ((segmentation.confidence >= 0) & (segmentation.confidence <= 1)).all()
+    assert np.median(segmentation.confidence) > 0.75, "what no view shows stays open"
+
+
+def test_weights_survive_a_file(tmp_path: Path) -> None:
+    weights = EvidenceWeights(np.arange(len(NAMES), dtype=float), -0.5)
+    weights.save(tmp_path / "w.json")
+    again = EvidenceWeights.load(tmp_path / "w.json")
+    assert np.array_equal(again.weights, weights.weights) and again.item_above == -0.5
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"item_above": 0, "weights": {"bias": "much"}}'])
+def test_unusable_weights_are_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "w.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ModelError, match=r"w\.json.*train segmentation"):
+        EvidenceWeights.load(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no network"])
+def test_an_unusable_network_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "n.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"n\.onnx.*train segmentation"):
+        AffinityNetwork(path)
