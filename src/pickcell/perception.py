@@ -19,7 +19,8 @@ from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
-from pickcell.segmentation import PatchSegmenter, Segmenter, label_images
+from pickcell.segmentation import Segmenter, label_images
+from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
 from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
@@ -37,18 +38,23 @@ class PerceptionPipeline:
         *,
         fusion: FusionConfig | None = None,
         segmenter: Segmenter | None = None,
+        segmentation: str = GEOMETRIC,
         completer: Completer | None = None,
         identifier: Identifier | None = None,
         robot_spheres: RobotSpheres | None = None,
     ) -> None:
         """``urdf``: the robot's description, for leaving the arm out of the images; ``robot_spheres`` replaces what
-        would be made of it. ``catalogue``: SKU -> product. Holds numpy's matrix library to one thread from now on."""
+        would be made of it. ``catalogue``: SKU -> product. ``segmentation``: name of a segmenter (SEGMENTERS), unless
+        one is given.
+
+        Raises ModelError when a network that it needs is missing or unusable. Holds numpy's matrix library to one thread
+        from now on."""
         limit_blas_threads(1)
         self.cell = cell
         self._catalogue = catalogue
         self._fusion = Fusion(cell, fusion)
         gallery = ColorGallery(catalogue)
-        self._segmenter = segmenter or PatchSegmenter(cell, gallery=gallery)
+        self._segmenter = segmenter or make_segmenter(segmentation, cell, gallery)
         self._completer = completer or GeometricCompleter(cell)
         self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)

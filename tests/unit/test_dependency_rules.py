@@ -76,8 +76,8 @@ def test_the_core_knows_no_ros_and_no_simulator() -> None:
     assert not _offences(CORE, ROOT / "src", SIMULATOR)
 
 
-def test_the_core_loads_torch_only_when_used() -> None:
-    assert not _offences(CORE, ROOT / "src", re.compile(r"^torch\w*$"), lazily_allowed=True)
+def test_the_core_loads_torch_and_runtimes_only_when_used() -> None:
+    assert not _offences(CORE, ROOT / "src", re.compile(r"^(torch|onnx)\w*$"), lazily_allowed=True)
 
 
 def test_the_simulator_knows_no_ros() -> None:

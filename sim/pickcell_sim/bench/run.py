@@ -34,7 +34,7 @@ class SuiteConfig:
 
     suite: Suite
     strategies: tuple[Strategy, ...] = tuple(Strategy)
-    perceptions: tuple[Perception, ...] = tuple(Perception)
+    perceptions: tuple[Perception, ...] = (Perception.TRUE, Perception.ESTIMATED)
     n: int = 0
     """Items asked for (or presented) per strategy and perception; 0: the suite's own number."""
     seed: int = 0

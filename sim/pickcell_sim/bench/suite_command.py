@@ -44,10 +44,11 @@ class StrategyOption(str, Enum):
 
 
 class PerceptionOption(str, Enum):
-    """Perception, or both on the same seeds."""
+    """Perception, or both of true and estimated on the same seeds."""
 
     TRUE = "true"
     ESTIMATED = "estimated"
+    LEARNED = "learned"
     BOTH = "both"
 
 
@@ -69,7 +70,8 @@ def suite(
     """Run benchmark suites: every strategy and perception asked for on the same totes. Ctrl-C keeps what is finished."""
     console = wide_console()
     strategies = tuple(Strategy) if strategy is StrategyOption.ALL else (Strategy(strategy.value),)
-    perceptions = tuple(Perception) if perception is PerceptionOption.BOTH else (Perception(perception.value),)
+    both = (Perception.TRUE, Perception.ESTIMATED)
+    perceptions = both if perception is PerceptionOption.BOTH else (Perception(perception.value),)
     try:
         wanted = suite_names() if names == [ALL] else names
         for chosen in [load_suite(name) for name in wanted]:

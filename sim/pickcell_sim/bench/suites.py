@@ -65,7 +65,8 @@ class Perception(str, Enum):
     """What the choice and the planner see."""
 
     TRUE = "true"  # every item's true pose and shape
-    ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images
+    ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images, by geometry alone: the yardstick
+    LEARNED = "learned"  # the same with the learned segmentation
 
 
 class Suite(Strict):

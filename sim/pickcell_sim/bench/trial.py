@@ -12,9 +12,12 @@ import cv2
 
 from pickcell.catalogue import Catalogue
 from pickcell.cell import CellConfig
+from pickcell.description import expand_urdf
 from pickcell.grasping import GraspSelector
 from pickcell.grasping.config import GraspConfig
 from pickcell.outcome import CODES, Code, Recovery
+from pickcell.perception import PerceptionPipeline
+from pickcell.segmentation.choose import GEOMETRIC, LEARNED
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
@@ -101,7 +104,7 @@ class Trial:
             StandIns(self.driver.world).attach()
             self.scorer = Scorer(self.driver.world, self.driver)
             selector = GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS[setup.strategy]))
-            perception = OraclePerception(self.driver, cell, catalogue) if oracle else None
+            perception = _perception(self.driver, cell, catalogue, setup.perception)
             self.ports = InProcessCell(
                 self.driver, cell, catalogue, perception=perception, selector=selector, charge=setup.charge
             )
@@ -172,6 +175,15 @@ class Trial:
     def forget_files(self, pick: ScoredPick) -> None:
         """Remove the report and pictures of a pick."""
         shutil.rmtree(self.workspace / "jobs" / pick.report.job_id, ignore_errors=True)
+
+
+def _perception(
+    driver: SimDriver, cell: CellConfig, catalogue: Catalogue, how: Perception
+) -> OraclePerception | PerceptionPipeline:
+    if how is Perception.TRUE:
+        return OraclePerception(driver, cell, catalogue)
+    segmentation = LEARNED if how is Perception.LEARNED else GEOMETRIC
+    return PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=segmentation)
 
 
 def _fill(driver: SimDriver, contents: ToteContents, how: Fill) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pickcell.learning.affinity_net import AffinityFit, CropSet, export, fit, held_out_loss
 from pickcell.segmentation.affinity import AffinityNetwork
-from pickcell.segmentation.default import NETWORK, WEIGHTS
+from pickcell.segmentation.choose import NETWORK, WEIGHTS
 from pickcell_sim.bench.result import commit_id, machine_facts
 from pickcell_sim.data.scene_file import scene_files
 from pickcell_sim.items.spec import REPOSITORY

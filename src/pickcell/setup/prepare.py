@@ -20,7 +20,9 @@ from pickcell.setup.progress import Progress, clock, run_logged
 from pickcell.setup.ros_source import RosSource, choose_ros
 from pickcell.setup.warm_up import WarmUp, is_warm
 
-IMPORT_CHECK = "import rclpy, numpy, scipy, numba, cv2, open3d, trimesh, pinocchio, ruckig, ompl, pybullet, yaml, typer"
+IMPORT_CHECK = (
+    "import rclpy, numpy, scipy, numba, cv2, open3d, trimesh, pinocchio, ruckig, ompl, onnxruntime, pybullet, yaml, typer"
+)
 _AGAIN = "fix that and start again: finished steps are kept"
 
 

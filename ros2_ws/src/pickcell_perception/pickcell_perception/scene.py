@@ -22,6 +22,7 @@ from pickcell.cell import load_cell
 from pickcell.description import expand_urdf
 from pickcell.outcome import Code, Outcome
 from pickcell.perception import PerceptionPipeline
+from pickcell.segmentation.choose import SEGMENTERS
 from pickcell.values import BASE_FRAME, RgbdFrame, Scene
 from pickcell_conversions.drivers import seconds, time_msg
 from pickcell_conversions.outcomes import manifest_from_msg, named_values_to_msg, outcome_to_msg
@@ -42,6 +43,7 @@ class SceneParameters:
 
     cell: str
     catalogue: str
+    segmentation: str
     frame_timeout_s: float
     join_timeout_s: float
     image_linger_s: float
@@ -53,6 +55,8 @@ class SceneParameters:
             raise ValueError(
                 f"0 < frame_timeout_s <= join_timeout_s is needed, got {self.frame_timeout_s} and {self.join_timeout_s}"
             )
+        if self.segmentation not in SEGMENTERS:
+            raise ValueError(f"segmentation must be one of {', '.join(SEGMENTERS)}, got '{self.segmentation}'")
         if self.tolerated_missing_cameras < 0:
             raise ValueError(f"tolerated_missing_cameras must be >= 0, got {self.tolerated_missing_cameras}")
 
@@ -65,7 +69,9 @@ class SceneApp:
         self.parameters = read_parameters(self.node, SceneParameters)
         cell = load_cell(self.parameters.cell)
         catalogue = load_catalogue(self.parameters.catalogue) if self.parameters.catalogue else load_catalogue()
-        self._pipeline = PerceptionPipeline(cell, expand_urdf(cell), catalogue)
+        self._pipeline = PerceptionPipeline(
+            cell, expand_urdf(cell), catalogue, segmentation=self.parameters.segmentation
+        )
         self._input_node = Node("scene_input")
         source = CameraSourceConfig(linger_s=self.parameters.image_linger_s, reliable=self.parameters.images_reliable)
         self._inputs = SceneInputs(self._input_node, cell, source)

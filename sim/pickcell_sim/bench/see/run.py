@@ -15,8 +15,8 @@ from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer, GeometricCompleter
 from pickcell.fusion import FusedScene
 from pickcell.identity import ColorGallery
-from pickcell.segmentation import PatchSegmenter, Segmenter, label_images
-from pickcell.segmentation.default import learned_segmenter
+from pickcell.segmentation import Segmenter, label_images
+from pickcell.segmentation.choose import GEOMETRIC, LEARNED, make_segmenter
 from pickcell.values import Sku
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
 from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, InstanceTally, match_scene, overlaps
@@ -30,8 +30,8 @@ WARM_UP = 2
 """Scenes whose times are not counted: the first calls compile."""
 
 
-METHODS = ("baseline", "learned")
-"""Geometry alone, and with the shipped networks."""
+METHODS = {"baseline": GEOMETRIC, "learned": LEARNED}
+"""Segmenter of each method."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,9 @@ class Way:
 
 def way(method: str, cell: CellConfig, gallery: ColorGallery, models: Path | None = None) -> Way:
     """Raises ValueError for an unknown method, ModelError without a network."""
-    if method == "baseline":
-        return Way(PatchSegmenter(cell, gallery=gallery), GeometricCompleter(cell))
-    if method == "learned":
-        return Way(learned_segmenter(cell, gallery, models), GeometricCompleter(cell))
-    raise ValueError(f"no method '{method}'; there are {', '.join(METHODS)}")
+    if method not in METHODS:
+        raise ValueError(f"no method '{method}'; there are {', '.join(METHODS)}")
+    return Way(make_segmenter(METHODS[method], cell, gallery, models), GeometricCompleter(cell))
 
 
 @dataclass
@@ -69,7 +67,7 @@ Results = dict[tuple[str, str], Seen]
 
 def run(
     files: Sequence[Path],
-    names: Sequence[str] = METHODS,
+    names: Sequence[str] = tuple(METHODS),
     models: Path | None = None,
     pictures: Path | None = None,
     on_scene: Callable[[int], None] = lambda done: None,
