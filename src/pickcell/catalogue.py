@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from pickcell.config_file import Strict, checked, read_mapping
 from pickcell.outcome import Code, Outcome
+from pickcell.resources import shared_directory
 from pickcell.values import Sku
 
 CONFIG_DIR_VARIABLE = "PICKCELL_CONFIG_DIR"
@@ -20,9 +20,8 @@ _FORMAT = 1
 
 
 def config_directory() -> Path:
-    """The folder of committed settings: ``$PICKCELL_CONFIG_DIR`` when set, else the repository's ``config/``."""
-    override = os.environ.get(CONFIG_DIR_VARIABLE)
-    return Path(override) if override else Path(__file__).resolve().parents[2] / "config"
+    """The folder of committed settings: ``$PICKCELL_CONFIG_DIR`` when set, else ``config/``."""
+    return shared_directory("config", CONFIG_DIR_VARIABLE)
 
 
 def default_catalogue() -> Path:

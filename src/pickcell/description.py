@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import xacro
 
 from pickcell.cell import CellConfig
+from pickcell.resources import shared_directory
 
 URDF_DIR_VARIABLE = "PICKCELL_URDF_DIR"
 
@@ -19,17 +19,14 @@ class DescriptionError(ValueError):
 
 
 def urdf_directory() -> Path:
-    """The folder with the cell's xacro files: ``$PICKCELL_URDF_DIR`` when set, else the repository's ``urdf/``.
+    """The folder with the cell's xacro files: ``$PICKCELL_URDF_DIR`` when set, else ``urdf/``.
 
-    Raises DescriptionError naming the folders that were tried.
+    Raises DescriptionError naming the folder when it is not there.
     """
-    tried = [Path(__file__).resolve().parents[2] / "urdf"]
-    if override := os.environ.get(URDF_DIR_VARIABLE):
-        tried = [Path(override)]
-    for directory in tried:
-        if directory.is_dir():
-            return directory
-    raise DescriptionError(f"no folder with xacro files at {[str(d) for d in tried]}; set {URDF_DIR_VARIABLE}")
+    directory = shared_directory("urdf", URDF_DIR_VARIABLE)
+    if not directory.is_dir():
+        raise DescriptionError(f"no folder with xacro files at {directory}; set {URDF_DIR_VARIABLE}")
+    return directory
 
 
 def mesh_directory() -> Path | None:

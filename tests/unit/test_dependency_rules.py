@@ -27,7 +27,7 @@ WORKSPACE = ROOT / "ros2_ws/src"
 
 ROS = re.compile(r"^(rclpy|rcl_interfaces|rosidl\w*|ament\w*|tf2\w*|launch\w*|\w+_msgs|\w+_srvs|\w+_interfaces|rosbag2\w*)$")
 SIMULATOR = re.compile(r"^(pybullet\w*|pickcell_sim\w*)$")
-GROUND = {"geometry", "values", "outcome", "ports", "cell", "config_file"}
+GROUND = {"geometry", "values", "outcome", "ports", "cell", "config_file", "resources"}
 """Modules everything in the core may import, and which import only each other."""
 
 

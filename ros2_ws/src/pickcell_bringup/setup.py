@@ -1,4 +1,4 @@
-"""Installs the launch files and the configuration (the folders here are links to the project's)."""
+"""Installs launch files, configuration and trained networks (the folders here are links to the project's)."""
 
 import os
 
@@ -25,6 +25,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         *tree("launch"),
         *tree("config"),
+        *tree("models"),
     ],
     zip_safe=False,
     maintainer="pickcell developers",

@@ -100,10 +100,13 @@ def _add_at(total, count, points, X, k, depth, logit, scale, u0, v0):  # type: i
             count[p] += 1.0
 
 
-PAIR_FEATURES = ("near", "middle", "far", "unseen")
-"""Per pair of patches: mean logit of "the same item" over pixel pairs across them, by reach, drawn towards 0 where there are
-few; and 1 where no view shows any such pair."""
+PAIR_FEATURES = ("near", "near_best", "middle", "middle_best", "unseen")
+"""Per pair of patches, from pixel pairs across them at two reaches: mean logit of "the same item", and log-mean-exp of it,
+which the surest pixels decide (a picture is unsure in a band along every edge, on the item's own side, too); drawn towards 0
+where there are few. ``unseen``: 1 where no view shows such a pair."""
 _PRIOR_PAIRS = 3.0
+_POOLED = 2
+"""Reaches that are pooled: at the longest, pixels hardly ever lie on touching patches."""
 
 
 def pair_features(
@@ -116,16 +119,20 @@ def pair_features(
 ) -> NDArray[np.float64]:
     """(E, len(PAIR_FEATURES)) for touching ``pairs`` (E, 2) of patches; ``patch_of_point``: patch of each surface point,
     -1 for none."""
-    sums, counts = np.zeros((len(pairs), len(REACHES))), np.zeros((len(pairs), len(REACHES)))
+    shape = (len(pairs), _POOLED)
+    sums, exps, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     start, other, edge = _adjacency(pairs, patches)
-    offsets = np.array(OFFSETS, np.int64)
-    reach = np.concatenate([np.full(len(OFFSETS[r]), i) for i, r in enumerate(REACHES)])
+    offsets = np.array(OFFSETS[: REACHES[_POOLED - 1].stop], np.int64)
+    reach = np.concatenate([np.full(len(OFFSETS[r]), i) for i, r in enumerate(REACHES[:_POOLED])])
     nearest = label_volume(surface.cells, (patch_of_point + 1).astype(np.uint16), surface.index.shape)
     for answer in answers:
         patch = _patch_picture(answer, volume, nearest)
-        _pool(patch, answer.logits[1:], offsets, reach, start, other, edge, sums, counts)
-    means = sums / (counts + _PRIOR_PAIRS)
-    return np.column_stack([means, counts.sum(axis=1) == 0])
+        _pool(patch, answer.logits[1:], offsets, reach, start, other, edge, sums, exps, counts)
+    weight = counts / (counts + _PRIOR_PAIRS)
+    means = sums / np.maximum(counts, 1.0) * weight
+    best = np.log(np.maximum(exps / np.maximum(counts, 1.0), 1e-9)) * weight
+    pooled = np.stack([means, best], axis=2).reshape(len(pairs), -1)
+    return np.column_stack([pooled, counts.sum(axis=1) == 0])
 
 
 def _adjacency(pairs: NDArray[np.int64], patches: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -168,7 +175,7 @@ def _look_up(depth, k, X, voxel, nearest, shape, scale, u0, v0):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _pool(patch, logits, offsets, reach, start, other, edge, sums, counts):  # type: ignore[no-untyped-def]
+def _pool(patch, logits, offsets, reach, start, other, edge, sums, exps, counts):  # type: ignore[no-untyped-def]
     """Add each pixel pair that lies on two touching patches to theirs."""
     h, w = patch.shape
     for r in range(h):
@@ -188,5 +195,6 @@ def _pool(patch, logits, offsets, reach, start, other, edge, sums, counts):  # t
                     if other[e] == high:
                         value = min(max(logits[o, r, c], -8.0), 8.0)
                         sums[edge[e], reach[o]] += value
+                        exps[edge[e], reach[o]] += np.exp(value)
                         counts[edge[e], reach[o]] += 1.0
                         break

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pickcell.cell import CellConfig
 from pickcell.identity.appearance import ColorGallery
+from pickcell.resources import shared_directory
 from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.judge import AffinityJudge, EvidenceWeights
 from pickcell.segmentation.segment import PatchSegmenter
@@ -18,9 +18,8 @@ MODELS_DIR_VARIABLE = "PICKCELL_MODELS_DIR"
 
 
 def models_directory() -> Path:
-    """The folder of trained networks: ``$PICKCELL_MODELS_DIR`` when set, else the repository's ``models/``."""
-    override = os.environ.get(MODELS_DIR_VARIABLE)
-    return Path(override) if override else Path(__file__).resolve().parents[3] / "models"
+    """The folder of trained networks: ``$PICKCELL_MODELS_DIR`` when set, else ``models/``."""
+    return shared_directory("models", MODELS_DIR_VARIABLE)
 
 
 def make_segmenter(

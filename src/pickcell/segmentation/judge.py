@@ -21,9 +21,13 @@ from pickcell.segmentation.affinity import (
     pair_features,
 )
 from pickcell.segmentation.graph import FEATURES
+from pickcell.segmentation.regions import PointItems, fuse_regions
 from pickcell.segmentation.segment import PatchScene
 
-NAMES = (*FEATURES, *PAIR_FEATURES)
+FUSED_FEATURES = ("same_item", "other_item", "no_item")
+"""Whether most points of two patches are the same item by :func:`pickcell.segmentation.regions.fuse_regions`, or different
+ones, each times how much the cameras agree; 1 where it is not known."""
+NAMES = (*FEATURES, *PAIR_FEATURES, *FUSED_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,18 @@ class AffinityJudge:
         return AffinityJudgement(fused, answers, self._evidence)
 
 
+def _fused_features(items: PointItems, scene: PatchScene) -> NDArray[np.float64]:
+    """(E, len(FUSED_FEATURES)); see there."""
+    patches, known = len(scene.patches.sizes), (items.item > 0) & (scene.patches.label >= 0)
+    votes = np.zeros((patches, int(items.item.max(initial=0)) + 1))
+    np.add.at(votes, (scene.patches.label[known], items.item[known]), items.agreement[known])
+    item, sure = votes.argmax(axis=1), votes.max(axis=1) / np.maximum(scene.patches.sizes, 1)
+    a, b = scene.graph.pairs.T
+    told, weight = (item[a] > 0) & (item[b] > 0), np.minimum(sure[a], sure[b])
+    same = item[a] == item[b]
+    return np.column_stack([weight * (told & same), weight * (told & ~same), ~told])
+
+
 @dataclass(frozen=True)
 class AffinityJudgement:
     """What the network and the geometry say of one scene."""
@@ -82,7 +98,8 @@ class AffinityJudgement:
         of_point[scene.rows] = scene.patches.label
         graph, patches = scene.graph, len(scene.patches.sizes)
         learned = pair_features(self.answers, self.fused.volume, self.fused.surface, of_point, graph.pairs, patches)
-        return np.column_stack([graph.features, learned])
+        items = fuse_regions(self.fused.cloud.points[scene.rows], self.answers)
+        return np.column_stack([graph.features, learned, _fused_features(items, scene)])
 
     def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
         return np.asarray(self.features(scene) @ self.evidence.weights)
