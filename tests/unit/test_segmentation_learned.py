@@ -20,9 +20,11 @@ from pickcell.segmentation.affinity import (
     item_logits,
     pair_features,
 )
+from pickcell.segmentation.choose import make_segmenter
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, crop_input, tote_crop
 from pickcell.segmentation.judge import NAMES, AffinityJudgement, EvidenceWeights
 from pickcell.segmentation.offsets import OFFSETS, REACHES, STRIDE
+from pickcell.segmentation.regions import fuse_regions, regions_of
 from pickcell.segmentation.segment import Judgement
 
 CELL = synthetic.cell()
@@ -106,9 +108,10 @@ def test_pairs_pool_the_pixels_across_them_by_reach() -> None:
     graph = scene.graph
     features = pair_features(answers, fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
     assert features.shape == (len(graph.pairs), len(PAIR_FEATURES))
-    assert (features[:, 3] == 0).mean() > 0.6, "most pairs show in some view"
+    blind = PAIR_FEATURES.index("unseen")
+    assert (features[:, blind] == 0).mean() > 0.6, "most pairs show in some view"
     unseen = pair_features([], fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
-    assert not unseen[:, :3].any() and unseen[:, 3].all()
+    assert not unseen[:, :blind].any() and unseen[:, blind].all()
     assert sorted(k for reach in REACHES for k in range(len(OFFSETS))[reach]) == list(range(len(OFFSETS)))
 
 
@@ -147,3 +150,52 @@ def test_an_unusable_network_is_named(tmp_path: Path, content: bytes | None) -> 
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"n\.onnx.*train segmentation"):
         AffinityNetwork(path)
+
+
+def test_the_shipped_network_and_its_weights_fit_each_other() -> None:
+    fused, _ = fused_scene(seed=2, pieces=10)
+    segmentation = make_segmenter("learned", CELL).segment(fused, [])
+    count = int(segmentation.labels.max())
+    assert len(segmentation.confidence) == count
+    assert 7 <= count <= 14, "it was trained on other pictures than these, but boxes are boxes"
+
+
+def test_an_unknown_segmenter_is_named() -> None:
+    with pytest.raises(ValueError, match="learned, geometric"):
+        make_segmenter("magic", CELL)
+
+
+def test_a_missing_network_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train segmentation"):
+        make_segmenter("learned", CELL, models=tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regions_are_what_the_affinities_separate(seed: int) -> None:
+    """On logits made from random blocks, each block is one region and no region crosses a border."""
+    rng = np.random.default_rng(seed)
+    blocks = np.kron(rng.permutation(np.arange(1, 81)).reshape(8, 10), np.ones((16, 16), int))
+    blocks[rng.random((8, 10)).repeat(16, 0).repeat(16, 1) < 0.3] = 0
+    logits = np.full(SHAPE, -4.0, np.float32)
+    logits[0][blocks > 0] = 4.0
+    logits[1, :, :-1][(blocks[:, :-1] == blocks[:, 1:]) & (blocks[:, 1:] > 0)] = 4.0
+    logits[2, :-1][(blocks[:-1] == blocks[1:]) & (blocks[1:] > 0)] = 4.0
+    region = regions_of(logits)
+    assert ((region > 0) == (blocks > 0)).all()
+    pairs = np.unique(np.column_stack([blocks.ravel(), region.ravel()]), axis=0)
+    assert len(pairs) == len(np.unique(blocks)) == len(np.unique(region))
+
+
+def test_cameras_outvote_the_one_that_tears_an_item_apart() -> None:
+    fused, capture = fused_scene(seed=1, pieces=6)
+    answers = perfect_answers(fused, capture)
+    whole = fuse_regions(fused.cloud.points, answers)
+    torn = [replace(a, logits=a.logits.copy()) for a in answers]
+    torn[0].logits[1:, :, ::9] = -6.0  # this camera sees stripes
+    again = fuse_regions(fused.cloud.points, torn)
+    same = [
+        np.unique(again.item[(whole.item == k) & (again.item > 0)], return_counts=True)[1] for k in np.unique(whole.item)[1:]
+    ]
+    kept = [counts.max() / counts.sum() for counts in same if len(counts) and counts.sum() > 300]
+    assert kept and np.median(kept) > 0.9
+    assert (again.agreement <= 1.0).all() and not fuse_regions(fused.cloud.points, []).item.any()
