@@ -10,13 +10,11 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pickcell_sim.bench.parallel import run_here, run_in_pool
-from pickcell_sim.bench.suite_command import wide_console
+from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
 from pickcell_sim.bench.suites import SuiteError, load_suite
 from pickcell_sim.data.generate import SceneJob, Variety, make_scenes
 from pickcell_sim.items.spec import REPOSITORY
 
-FAILED = 3
-INTERRUPTED = 130
 app = typer.Typer(add_completion=False)
 
 

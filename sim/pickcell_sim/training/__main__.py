@@ -8,12 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pickcell_sim.bench.suite_command import wide_console
+from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
 from pickcell_sim.data.scene_file import SceneFileError
 from pickcell_sim.items.spec import REPOSITORY
 
-FAILED = 3
-INTERRUPTED = 130
 INSTALL = "./cell run python -m pip install --no-deps -r requirements/train.txt"
 app = typer.Typer(help="Train the networks that the stages use, on scenes made by ./cell data.", no_args_is_help=True)
 

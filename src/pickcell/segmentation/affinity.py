@@ -74,16 +74,27 @@ def item_logits(points: NDArray[np.float32], answers: Sequence[ViewAffinity]) ->
     does."""
     total, count = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
     for answer in answers:
-        view, crop = answer.view, answer.crop
-        k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
-        X = inverse(view.X_base_camera)
-        _add_at(total, count, points, X, k, view.depth_m, answer.logits[0], crop.scale, crop.u0, crop.v0)
+        pixel = pixel_of_points(points, answer)
+        seen = pixel >= 0
+        total[seen] += answer.logits[0].ravel()[pixel[seen]]
+        count += seen
     return np.where(count > 0, total / np.maximum(count, 1.0), np.float32(UNSEEN)).astype(np.float32)
 
 
+def pixel_of_points(points: NDArray[np.float32], answer: ViewAffinity) -> NDArray[np.int64]:
+    """(N,) pixel of the answer (row times width plus column) that shows each point (N, 3) in ``base_link``; -1 where the
+    view does not see it."""
+    view, crop = answer.view, answer.crop
+    k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
+    shape = answer.logits.shape[1:]
+    X = inverse(view.X_base_camera)
+    return np.asarray(_pixel_of_points(points, X, k, view.depth_m, shape, crop.scale, crop.u0, crop.v0))
+
+
 @njit(cache=True, nogil=True)
-def _add_at(total, count, points, X, k, depth, logit, scale, u0, v0):  # type: ignore[no-untyped-def]
+def _pixel_of_points(points, X, k, depth, shape, scale, u0, v0):  # type: ignore[no-untyped-def]
     h, w = depth.shape
+    out = np.full(len(points), -1, np.int64)
     for p in range(len(points)):
         a, b, c = points[p]
         z = X[2, 0] * a + X[2, 1] * b + X[2, 2] * c + X[2, 3]
@@ -94,10 +105,10 @@ def _add_at(total, count, points, X, k, depth, logit, scale, u0, v0):  # type: i
         ui, vi = int(u + 0.5), int(v + 0.5)
         if ui < 0 or ui >= w or vi < 0 or vi >= h or abs(depth[vi, ui] - z) > SEEN_WITHIN_M:
             continue
-        r, s = int((v - v0) * scale) // STRIDE, int((u - u0) * scale) // STRIDE
-        if 0 <= r < logit.shape[0] and 0 <= s < logit.shape[1]:
-            total[p] += logit[r, s]
-            count[p] += 1.0
+        row, column = int((v - v0) * scale) // STRIDE, int((u - u0) * scale) // STRIDE
+        if 0 <= row < shape[0] and 0 <= column < shape[1]:
+            out[p] = row * shape[1] + column
+    return out
 
 
 PAIR_FEATURES = ("near", "near_best", "middle", "middle_best", "unseen")

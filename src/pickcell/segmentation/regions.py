@@ -14,10 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pickcell.geometry import inverse
-from pickcell.segmentation.affinity import SEEN_WITHIN_M, ViewAffinity
+from pickcell.segmentation.affinity import ViewAffinity, pixel_of_points
 from pickcell.segmentation.agglomerate import agglomerate
-from pickcell.segmentation.offsets import STRIDE
 
 REGION_ABOVE = 1.0
 """Logit of "the same item" between neighbours from which a region grows."""
@@ -45,9 +43,8 @@ def fuse_regions(points: NDArray[np.float32], answers: Sequence[ViewAffinity]) -
     for v, answer in enumerate(answers):
         region = regions_of(answer.logits)
         region[region > 0] += count
-        view, crop = answer.view, answer.crop
-        k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
-        _look_up(at[v], points, inverse(view.X_base_camera), k, view.depth_m, region, crop.scale, crop.u0, crop.v0)
+        pixel = pixel_of_points(points, answer)
+        at[v] = np.where(pixel >= 0, region.ravel()[pixel], 0)
         count = max(count, int(region.max(initial=0)))
     if count == 0:
         return PointItems(np.zeros(len(points), np.int32), np.zeros(len(points), np.float32))
@@ -96,25 +93,6 @@ def _vote(item, count):  # type: ignore[no-untyped-def]
         for v in range(item.shape[0]):
             votes[item[v, p]] = 0
     return out, share
-
-
-@njit(cache=True, nogil=True)
-def _look_up(out, points, X, k, depth, region, scale, u0, v0):  # type: ignore[no-untyped-def]
-    """Region at each point that the view sees; left as it is elsewhere."""
-    h, w = depth.shape
-    for p in range(len(points)):
-        a, b, c = points[p]
-        z = X[2, 0] * a + X[2, 1] * b + X[2, 2] * c + X[2, 3]
-        if z < 0.05:
-            continue
-        u = k[0] * (X[0, 0] * a + X[0, 1] * b + X[0, 2] * c + X[0, 3]) / z + k[2]
-        v = k[1] * (X[1, 0] * a + X[1, 1] * b + X[1, 2] * c + X[1, 3]) / z + k[3]
-        ui, vi = int(u + 0.5), int(v + 0.5)
-        if ui < 0 or ui >= w or vi < 0 or vi >= h or abs(depth[vi, ui] - z) > SEEN_WITHIN_M:
-            continue
-        r, s = int((v - v0) * scale) // STRIDE, int((u - u0) * scale) // STRIDE
-        if 0 <= r < region.shape[0] and 0 <= s < region.shape[1]:
-            out[p] = region[r, s]
 
 
 def regions_of(logits: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -69,9 +69,7 @@ class SceneApp:
         self.parameters = read_parameters(self.node, SceneParameters)
         cell = load_cell(self.parameters.cell)
         catalogue = load_catalogue(self.parameters.catalogue) if self.parameters.catalogue else load_catalogue()
-        self._pipeline = PerceptionPipeline(
-            cell, expand_urdf(cell), catalogue, segmentation=self.parameters.segmentation
-        )
+        self._pipeline = PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=self.parameters.segmentation)
         self._input_node = Node("scene_input")
         source = CameraSourceConfig(linger_s=self.parameters.image_linger_s, reliable=self.parameters.images_reliable)
         self._inputs = SceneInputs(self._input_node, cell, source)

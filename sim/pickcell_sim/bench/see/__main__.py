@@ -11,11 +11,10 @@ from rich.table import Table
 
 from pickcell.segmentation.affinity import ModelError
 from pickcell_sim.bench.see.run import METHODS, result_of, run
-from pickcell_sim.bench.suite_command import wide_console
+from pickcell_sim.bench.suite_command import FAILED, wide_console
 from pickcell_sim.data.scene_file import SceneFileError, scene_files
 from pickcell_sim.items.spec import REPOSITORY
 
-FAILED = 3
 app = typer.Typer(help="Measure what was learned, on scenes made by ./cell data.", no_args_is_help=True)
 
 
