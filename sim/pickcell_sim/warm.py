@@ -9,7 +9,10 @@ import time
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
+from pickcell.description import expand_urdf
 from pickcell.motion.warm import warm as warm_motion
+from pickcell.perception import PerceptionPipeline
+from pickcell.segmentation.choose import SEGMENTERS
 from pickcell_sim.cell import InProcessCell
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.filling.fill import fill_tote
@@ -20,13 +23,15 @@ from pickcell_sim.items.totes import load_tote
 def warm() -> float:
     """Returns the seconds it took: some when all was compiled before, one or two minutes when nothing was."""
     start = time.perf_counter()
-    cell = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml")
+    cell, catalogue = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml"), load_catalogue()
     warm_motion(cell)
     tote = load_tote(REPOSITORY / "config" / "totes" / "demo.yaml")
     driver = SimDriver.create(cell, tote.seed)
     try:
         fill_tote(driver.world, tote.skus, tote.seed)
-        InProcessCell(driver, cell, load_catalogue(), charge=False).rehearse(tote.manifest)
+        for segmentation in SEGMENTERS:
+            perception = PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=segmentation)
+            InProcessCell(driver, cell, catalogue, perception=perception, charge=False).rehearse(tote.manifest)
     finally:
         driver.close()
     return time.perf_counter() - start

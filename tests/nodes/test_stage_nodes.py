@@ -28,6 +28,7 @@ from ros_processes import (
 )
 
 from pickcell.cell import load_cell
+from pickcell.segmentation.choose import SEGMENTERS
 from pickcell.values import JointState
 from pickcell_conversions.drivers import joint_state_to_msg, trajectory_from_msg
 from pickcell_conversions.grasps import decision_from_msg
@@ -229,10 +230,11 @@ def test_heartbeats_come_five_times_a_second(stages, scene):
         wait_until(lambda b=beats, n=counts[name]: len(b) >= n + 5, 3.0, f"{name} beats")
 
 
-def test_an_empty_tote_is_said_to_be_empty_and_still_seen(tmp_path):
+@pytest.mark.parametrize("segmentation", SEGMENTERS)
+def test_an_empty_tote_is_said_to_be_empty_and_still_seen(segmentation):
     domain = free_domain()
     processes = [start_sim(domain), start_robot_state(domain)]
-    values = {"cell": CELL_FILE, "use_sim_time": True}
+    values = {"cell": CELL_FILE, "use_sim_time": True, "segmentation": segmentation}
     processes.append(NodeProcess("pickcell_perception", "scene", domain, values, (ROOT / "config/scene.param.yaml",)))
     try:
         with spinning_node(domain, "empty_test") as node:
@@ -245,6 +247,16 @@ def test_an_empty_tote_is_said_to_be_empty_and_still_seen(tmp_path):
     finally:
         for process in processes:
             process.stop()
+
+
+def test_an_unknown_segmentation_ends_the_node_and_names_those_there_are():
+    values = {"cell": CELL_FILE, "use_sim_time": True, "segmentation": "magic"}
+    process = NodeProcess("pickcell_perception", "scene", free_domain(), values, (ROOT / "config/scene.param.yaml",))
+    try:
+        assert process.process.wait(30.0) == 2
+        assert "magic" in process.output and all(name in process.output for name in SEGMENTERS)
+    finally:
+        process.stop()
 
 
 @pytest.mark.parametrize(("package", "name"), [("pickcell_perception", "scene"), ("pickcell_task", "pick_task")])
