@@ -123,7 +123,8 @@ def test_pages_are_made_from_what_is_kept(run, tmp_path):
         result.write(tmp_path / f"{name}.json")
     markdown, page = (path.read_text() for path in write_pages(tmp_path))
     assert "| tote, suction | 4 | 0.5 (" in markdown and "](plots/overview-true.png)" in markdown
-    assert "pinch minus suction" in markdown and "<details><summary>tote-auto-true" in markdown
+    assert "pinch minus suction" in markdown and "[tote-auto-true](tote-auto-true.json)" in markdown
+    assert "<details><summary>tote-auto-true" in page
     assert page.count("data:image/png;base64,") == 3 and "<script" not in page
     assert {p.name for p in (tmp_path / "plots").iterdir()} == {
         "overview-true.png", "differences-true.png", "failures-true.png",

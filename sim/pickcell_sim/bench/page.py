@@ -60,9 +60,9 @@ def write_pages(folder: Path) -> list[Path]:
     blocks: list[Block] = [Heading(1, TITLE), Text(_INTRO)]
     for perception, said in PERCEPTIONS.items():
         blocks += _perception_blocks(_sorted(suites, perception), perception, said, folder)
-    details = [_details(name, r, folder) for name, r in sorted(suites.items(), key=lambda item: _order(item[1]))]
-    if details:
-        blocks += [Heading(2, "Each run"), *details]
+    runs = sorted(suites.items(), key=lambda item: _order(item[1]))
+    details = [_details(name, r, folder) for name, r in runs]
+    rest: list[Block] = []
     for name, result in others.items():
         report = folder / f"{name}.md"  # some benchmarks write a page of their own
         more: list[Block] = [Text(f"More: [{report.name}]({report.name}).")] if report.is_file() else []
@@ -70,10 +70,13 @@ def write_pages(folder: Path) -> list[Path]:
         more += [Image(picture, name)] if picture.is_file() else []
         inside = _plain(result)
         shown = inside if len(result.metrics) <= MANY_METRICS else [Folded(f"{len(result.metrics)} figures", tuple(inside))]
-        blocks += [Heading(2, name), *more, *shown]
+        rest += [Heading(2, name), *more, *shown]
+    heading = [Heading(2, "Each run")] if runs else []
+    links = [Text(_links([name for name, _ in runs], folder))] if runs else []
     markdown, page = folder / "README.md", folder / "index.html"
-    markdown.write_text(to_markdown(blocks, folder))
-    page.write_text(to_html(f"pickcell {TITLE.lower()}", blocks))
+    # dozens of runs with a hundred figures each are too long for the page that is read in previews
+    markdown.write_text(to_markdown([*blocks, *heading, *links, *rest], folder))
+    page.write_text(to_html(f"pickcell {TITLE.lower()}", [*blocks, *heading, *details, *rest]))
     return [markdown, page]
 
 
@@ -158,6 +161,17 @@ def _difference_table(pairs: Sequence[BenchResult]) -> Table:
             ]
             rows.append((f"{r.suite}, {kind.replace('_', ' ')}", str(r.n), *cells))
     return Table(("suite, difference", "totes", "success", "damaged per 1000", "dropped", "UPH"), tuple(rows))
+
+
+def _links(names: Sequence[str], folder: Path) -> str:
+    """Where all figures of each run are, and the pictures of its failures."""
+
+    def link(name: str) -> str:
+        file = f"[{name}]({name}.json)" if (folder / f"{name}.json").is_file() else name
+        pictures = (folder / "failures" / f"{name}.jpg").is_file()
+        return f"{file} ([failures](failures/{name}.jpg))" if pictures else file
+
+    return f"{', '.join(map(link, names))}. All figures of all runs on one page: index.html."
 
 
 def _details(name: str, result: BenchResult, folder: Path) -> Folded:
