@@ -231,9 +231,9 @@ def test_a_client_with_bodies_cannot_begin_to_draw_by_egl(world: SimWorld) -> No
         load_egl(world.client)
 
 
-def test_truth_is_read_by_scorer_benchmarks_and_captures_only() -> None:
+def test_truth_is_read_by_scorer_benchmarks_and_labelled_scenes_only() -> None:
     """No file of the core, of a node or of another part of the simulator imports what tells items apart."""
-    allowed = {"scorer.py", "captures.py", "cameras.py", "truth.py"}
+    allowed = {"scorer.py", "generate.py", "cameras.py", "truth.py"}
     found = []
     for folder in ("src/pickcell", "ros2_ws/src", "sim/pickcell_sim"):
         for path in (ROOT / folder).rglob("*.py"):
