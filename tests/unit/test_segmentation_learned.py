@@ -25,7 +25,7 @@ from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, crop_input, tote
 from pickcell.segmentation.judge import NAMES, AffinityJudgement, EvidenceWeights
 from pickcell.segmentation.offsets import OFFSETS, REACHES, STRIDE
 from pickcell.segmentation.regions import fuse_regions, regions_of
-from pickcell.segmentation.segment import Judgement, _reunite
+from pickcell.segmentation.segment import Judgement
 
 CELL = synthetic.cell()
 SHAPE = (1 + len(OFFSETS), HEIGHT // STRIDE, WIDTH // STRIDE)
@@ -199,11 +199,3 @@ def test_cameras_outvote_the_one_that_tears_an_item_apart() -> None:
     kept = [counts.max() / counts.sum() for counts in same if len(counts) and counts.sum() > 300]
     assert kept and np.median(kept) > 0.9
     assert (again.agreement <= 1.0).all() and not fuse_regions(fused.cloud.points, []).item.any()
-
-
-def test_slivers_go_to_the_item_that_the_cameras_take_them_for() -> None:
-    segment, sizes = np.array([0, 0, 1, 2, 3]), np.array([80, 80, 30, 30, 200])
-    item = np.array([7, 7, 7, 0, 5])  # the third patch is part of item 7, of the fourth nothing is known
-    assert _reunite(segment, item, sizes, 90).tolist() == [0, 0, 0, 1, 2]
-    assert _reunite(segment, np.zeros(5, int), sizes, 90).tolist() == segment.tolist(), "nothing is known of any"
-    assert _reunite(segment, item, sizes, 20).tolist() == segment.tolist(), "none is so small"

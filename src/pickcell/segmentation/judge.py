@@ -22,7 +22,7 @@ from pickcell.segmentation.affinity import (
 )
 from pickcell.segmentation.graph import FEATURES
 from pickcell.segmentation.regions import PointItems, fuse_regions
-from pickcell.segmentation.segment import Evidence, PatchScene
+from pickcell.segmentation.segment import PatchScene
 
 FUSED_FEATURES = ("same_item", "other_item", "no_item")
 """Whether most points of two patches are the same item by :func:`pickcell.segmentation.regions.fuse_regions`, or different
@@ -67,28 +67,16 @@ class AffinityJudge:
         return AffinityJudgement(fused, answers, self._evidence)
 
 
-@dataclass(frozen=True)
-class _PatchItems:
-    """What the cameras take each patch for."""
-
-    item: NDArray[np.int64]
-    """(P,) 0 for not known."""
-    sure: NDArray[np.float64]
-    """(P,) share of its points that agree, times how much the cameras do."""
-
-    @staticmethod
-    def of(points: PointItems, scene: PatchScene) -> _PatchItems:
-        known = (points.item > 0) & (scene.patches.label >= 0)
-        votes = np.zeros((len(scene.patches.sizes), int(points.item.max(initial=0)) + 1))
-        np.add.at(votes, (scene.patches.label[known], points.item[known]), points.agreement[known])
-        return _PatchItems(votes.argmax(axis=1), votes.max(axis=1) / np.maximum(scene.patches.sizes, 1))
-
-    def features(self, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(E, len(FUSED_FEATURES))."""
-        a, b = pairs.T
-        told, weight = (self.item[a] > 0) & (self.item[b] > 0), np.minimum(self.sure[a], self.sure[b])
-        same = self.item[a] == self.item[b]
-        return np.column_stack([weight * (told & same), weight * (told & ~same), ~told])
+def _fused_features(items: PointItems, scene: PatchScene) -> NDArray[np.float64]:
+    """(E, len(FUSED_FEATURES)); see there."""
+    patches, known = len(scene.patches.sizes), (items.item > 0) & (scene.patches.label >= 0)
+    votes = np.zeros((patches, int(items.item.max(initial=0)) + 1))
+    np.add.at(votes, (scene.patches.label[known], items.item[known]), items.agreement[known])
+    item, sure = votes.argmax(axis=1), votes.max(axis=1) / np.maximum(scene.patches.sizes, 1)
+    a, b = scene.graph.pairs.T
+    told, weight = (item[a] > 0) & (item[b] > 0), np.minimum(sure[a], sure[b])
+    same = item[a] == item[b]
+    return np.column_stack([weight * (told & same), weight * (told & ~same), ~told])
 
 
 @dataclass(frozen=True)
@@ -97,27 +85,21 @@ class AffinityJudgement:
 
     fused: FusedScene
     answers: list[ViewAffinity]
-    weights: EvidenceWeights
+    evidence: EvidenceWeights
 
     def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The network's word where a view sees the point, geometry's elsewhere."""
         logit = item_logits(self.fused.cloud.points, self.answers)
-        return np.where(logit > UNSEEN, logit > self.weights.item_above, geometric)
+        return np.where(logit > UNSEEN, logit > self.evidence.item_above, geometric)
 
     def features(self, scene: PatchScene) -> NDArray[np.float64]:
         """(E, len(NAMES))."""
-        return self._features(scene, self._items(scene))
-
-    def evidence(self, scene: PatchScene) -> Evidence:
-        items = self._items(scene)
-        return Evidence(self._features(scene, items) @ self.weights.weights, items.item)
-
-    def _items(self, scene: PatchScene) -> _PatchItems:
-        return _PatchItems.of(fuse_regions(self.fused.cloud.points[scene.rows], self.answers), scene)
-
-    def _features(self, scene: PatchScene, items: _PatchItems) -> NDArray[np.float64]:
         of_point = np.full(len(self.fused.cloud), -1, np.int32)
         of_point[scene.rows] = scene.patches.label
         graph, patches = scene.graph, len(scene.patches.sizes)
         learned = pair_features(self.answers, self.fused.volume, self.fused.surface, of_point, graph.pairs, patches)
-        return np.column_stack([graph.features, learned, items.features(graph.pairs)])
+        items = fuse_regions(self.fused.cloud.points[scene.rows], self.answers)
+        return np.column_stack([graph.features, learned, _fused_features(items, scene)])
+
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        return np.asarray(self.features(scene) @ self.evidence.weights)

@@ -56,24 +56,14 @@ class PatchScene:
     """The item points in the tote's frame."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for patches being one item."""
-
-    log_odds: NDArray[np.float64]
-    """(E,) of each pair of touching patches being one: positive for, negative against."""
-    item: NDArray[np.int64]
-    """(P,) what the cameras take each patch for, touching or not: equal numbers are one item, 0 is not known."""
-
-
 class Judgement(Protocol):
     """What is thought of one fused scene."""
 
     def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(N,) which points of the cloud belong to items, given what geometry and colour alone say."""
 
-    def evidence(self, scene: PatchScene) -> Evidence:
-        """What speaks for its patches being one item."""
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        """(E,) evidence that each pair of touching patches is one item: positive for, negative against."""
 
 
 class Judge(Protocol):
@@ -92,8 +82,8 @@ class GeometricJudge:
     def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return geometric
 
-    def evidence(self, scene: PatchScene) -> Evidence:
-        return Evidence(log_odds(scene.graph), np.zeros(len(scene.patches.sizes), np.int64))
+    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
+        return log_odds(scene.graph)
 
 
 class PatchSegmenter:
@@ -122,15 +112,13 @@ class PatchSegmenter:
         if len(scene.rows) == 0 or len(scene.patches.centres) == 0:  # a few stray points make no patch
             return Segmentation(out, np.zeros(0, np.float32))
         config, graph, patches = self.config, scene.graph, scene.patches
-        judged = judgement.evidence(scene)
-        evidence = judged.log_odds
+        evidence = judgement.log_odds(scene)
         longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
         limit = longest + config.diameter_slack_m
         threshold = config.join_above if products else 0.0
         tree = merge_tree(patches.centres, graph.pairs, graph.links, evidence, limit, threshold)
         segment = best_cut(tree, scene.items, self._look(products), config) if products else tree.cut(0.0)
         segment = _absorb_fragments(segment, scene, evidence, config.fragment_points)
-        segment = _reunite(segment, judged.item, patches.sizes, config.fragment_points)
         label = patches.label
         point_segment = np.where(label >= 0, segment[np.maximum(label, 0)], -1)
         numbers = _number_large(point_segment, config.min_points)
@@ -202,23 +190,6 @@ def _absorb_fragments(
                 changed = True
         if not changed:
             break
-    return np.unique(segment, return_inverse=True)[1].astype(np.int64)
-
-
-def _reunite(
-    segment: NDArray[np.int64], item: NDArray[np.int64], sizes: NDArray[np.int64], fragment_points: int
-) -> NDArray[np.int64]:
-    """Give each segment below ``fragment_points`` that the cameras take for part of a larger one to it, though they do not
-    touch: what is seen of a hidden side is often a sliver on its own."""
-    votes = np.zeros((int(segment.max(initial=0)) + 1, int(item.max(initial=0)) + 1))
-    np.add.at(votes, (segment, item), sizes)
-    total = votes.sum(axis=1)
-    votes[:, 0] = 0.0
-    main = votes.argmax(axis=1)
-    for s in np.flatnonzero((total < fragment_points) & (votes.max(axis=1) > 0.5 * total)):
-        home = int(votes[:, main[s]].argmax())
-        if total[home] >= fragment_points and main[home] == main[s]:
-            segment = np.where(segment == s, home, segment)
     return np.unique(segment, return_inverse=True)[1].astype(np.int64)
 
 
