@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,7 +46,7 @@ class Follower:
         """``attend``: who looks when the cell asks for a person: wait, reset, cancel, or auto."""
         self._connection = connection
         self._attend = attend
-        self._feedback: Any = None
+        self._news: deque[Any] = deque()  # feedback that is not shown yet: a stage may be shorter than a poll
         self._job_id = ""
         self._known_at = 0.0
         self._refused = 0  # resets that the cell has refused in a row
@@ -85,18 +86,17 @@ class Follower:
         return result.result().result
 
     def _take(self, msg: Any) -> None:
-        self._feedback = msg.feedback
+        self._news.append(msg.feedback)
         self._job_id = msg.feedback.job_id
 
     def _show(self, display: OrderDisplay) -> None:
-        feedback = self._feedback
-        if feedback is None:
-            return
-        if isinstance(feedback, FulfilOrder.Feedback):
-            item, sku, finished = feedback.item, feedback.sku, feedback.finished
-        else:
-            item, sku, finished = 0, display.first_sku if feedback.stage != "queued" else "", []
-        display.update(item, sku, feedback.stage, feedback.progress, feedback.sentence, finished)
+        while self._news:
+            feedback = self._news.popleft()
+            if isinstance(feedback, FulfilOrder.Feedback):
+                item, sku, finished = feedback.item, feedback.sku, feedback.finished
+            else:
+                item, sku, finished = 0, display.first_sku if feedback.stage != "queued" else "", []
+            display.update(item, sku, feedback.stage, feedback.progress, feedback.sentence, finished)
 
     def _check(self, display: OrderDisplay) -> None:
         """Is the cell still there, does it still know the job, does it ask for a person?"""
