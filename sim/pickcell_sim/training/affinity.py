@@ -66,7 +66,6 @@ def _spread(files: list[Path], count: int) -> list[Path]:
 
 def _card(job: AffinityTraining, crops: int, scenes: int, loss: float) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in machine_facts().items())
-    made = "./cell data tote pick flats bags books_boxes pile packed"
     command = f"./cell train segmentation --minutes {job.fit.minutes:g} --seed {job.fit.seed}"
     return f"""# Affinity network
 
@@ -76,7 +75,7 @@ Which pixels of a tote's picture belong to an item, and which pairs of pixels to
 | | |
 |---|---|
 | files | `{NETWORK}` (ONNX), `{WEIGHTS}` (what its answers count beside geometry) |
-| data | {scenes} varied scenes of training items, {crops} crops: `{made}` |
+| data | {scenes} scenes of {job.scenes.name}, {crops} crops; how they are made: `./cell data`, docs/perception.md |
 | training | `{command}`, commit {commit_id(REPOSITORY)} |
 | machine | {machine} |
 | loss on held-out fills of training items | {loss:.4f} (mean of balanced cross-entropies) |
