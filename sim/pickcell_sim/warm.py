@@ -29,8 +29,8 @@ def warm() -> float:
     driver = SimDriver.create(cell, tote.seed)
     try:
         fill_tote(driver.world, tote.skus, tote.seed)
-        for segmentation in SEGMENTERS:
-            perception = PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=segmentation)
+        for name in SEGMENTERS:
+            perception = PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=name, completion=name)
             InProcessCell(driver, cell, catalogue, perception=perception, charge=False).rehearse(tote.manifest)
     finally:
         driver.close()

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pickcell.blas import limit_blas_threads
 from pickcell.cell import CellConfig
-from pickcell.completion import Completed, Completer, GeometricCompleter
+from pickcell.completion import Completed, Completer
+from pickcell.completion.choose import make_completer
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
@@ -40,12 +41,13 @@ class PerceptionPipeline:
         segmenter: Segmenter | None = None,
         segmentation: str = GEOMETRIC,
         completer: Completer | None = None,
+        completion: str = GEOMETRIC,
         identifier: Identifier | None = None,
         robot_spheres: RobotSpheres | None = None,
     ) -> None:
         """``urdf``: the robot's description, for leaving the arm out of the images; ``robot_spheres`` replaces what
-        would be made of it. ``catalogue``: SKU -> product. ``segmentation``: name of a segmenter (SEGMENTERS), unless
-        one is given.
+        would be made of it. ``catalogue``: SKU -> product. ``segmentation``, ``completion``: name of a segmenter
+        (SEGMENTERS) and of a completer (COMPLETERS), unless one is given.
 
         Raises ModelError when a network that it needs is missing or unusable. Holds numpy's matrix library to one thread
         from now on."""
@@ -55,7 +57,7 @@ class PerceptionPipeline:
         self._fusion = Fusion(cell, fusion)
         gallery = ColorGallery(catalogue)
         self._segmenter = segmenter or make_segmenter(segmentation, cell, gallery)
-        self._completer = completer or GeometricCompleter(cell)
+        self._completer = completer or make_completer(completion, cell)
         self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)
         self._cameras: tuple[CameraHealth, ...] = ()

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from pickcell.completion.columns import CELLS, HEIGHT_UNIT_M
+from pickcell.completion.columns import CHANNELS as COLUMN_CHANNELS
 from pickcell.fusion.depth import prepare_depth
 from pickcell.geometry import transform_points
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
+from pickcell_sim.bench.see.tracks import sequences
 from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.data.generate import SceneJob, Variety
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
+from pickcell_sim.data.sequence import Movement, SequenceJob
+from pickcell_sim.training.columns import column_set, scene_maps
 from pickcell_sim.training.crops import crop_set, scene_crops
 from pickcell_sim.training.views import SceneViews
 
@@ -61,7 +66,11 @@ def test_items_are_taken_out_between_the_captures(folder: Path) -> None:
 def test_crops_show_the_items(folder: Path) -> None:
     cut = [crop for scene in scenes(folder) for crop in scene_crops(scene)]
     assert len(cut) >= 4
-    for color, geometry, item in cut:
+    for color, geometry, item, middle in cut:
+        for number in np.unique(item[item > 0]):
+            rows, columns = np.nonzero(item == number)
+            off = np.hypot(middle[number, 0] - columns.mean(), middle[number, 1] - rows.mean())
+            assert off < max(HEIGHT, WIDTH) / 2 and 0.0 < middle[number, 2] < 0.3, "an item's middle is near its pixels"
         assert color.shape == (HEIGHT, WIDTH, 3) and geometry.shape == (CHANNELS - 3, HEIGHT, WIDTH)
         assert item.shape == (HEIGHT, WIDTH) and item.any()
     files = sorted(folder.glob("*.npz"))
@@ -70,6 +79,40 @@ def test_crops_show_the_items(folder: Path) -> None:
     assert len(crops) == len(cut) and said
     said.clear()
     assert np.array_equal(crop_set(files, said.append).item, crops.item) and not said, "the second time from the cache"
+
+
+def test_column_maps_know_where_the_item_really_is(folder: Path) -> None:
+    checked = 0
+    for scene in scenes(folder):
+        fused = SceneViews.of(scene).fuse(scene).value
+        assert fused is not None
+        for each in scene_maps(scene, fused):
+            own = each.map.values[0] > 0
+            seen_top = each.map.middle_m + HEIGHT_UNIT_M * each.map.values[1]
+            both = own & each.inside
+            assert both.sum() > 0.5 * own.sum(), "most columns with points of the item are in the item"
+            assert (each.bottom[each.inside] < each.top[each.inside]).all() and each.bottom[each.inside].min() > -0.01
+            checked += int(np.median(np.abs(seen_top - each.top)[both]) < 0.006)
+    assert checked >= 4, "what is seen of a top is its top"
+    data = column_set(sorted(folder.glob("*.npz")))
+    assert len(data) >= checked and data.values.shape[1:] == (COLUMN_CHANNELS, CELLS, CELLS)
+
+
+def test_a_shoved_item_moves_and_the_arm_crosses_the_view(tmp_path: Path) -> None:
+    suite = load_suite("packed").model_copy(update={"split": "train"})
+    for movement in Movement:
+        job = SequenceJob(suite, 3, movement)
+        job.run(tmp_path)
+        assert job.is_done(tmp_path)
+        first, last = read_scene(tmp_path / f"{job.names[0]}.scene.npz"), read_scene(tmp_path / f"{job.names[-1]}.scene.npz")
+        went = [np.linalg.norm(a.points.mean(axis=0) - b.points.mean(axis=0)) for a, b in zip(first.items, last.items)]
+        if movement is Movement.SHOVE:
+            assert 0.03 < max(went) < 0.15 and last.stamp_s > first.stamp_s
+        else:
+            assert max(went) < 0.001
+            middle = read_scene(tmp_path / f"{job.names[len(job.names) // 2]}.scene.npz")
+            assert not np.allclose(middle.joints.positions, first.joints.positions, atol=0.05)
+    assert [len(paths) for paths in sequences(tmp_path).values()] == [13, 11]
 
 
 def test_the_robot_is_left_out_of_prepared_depth(folder: Path) -> None:

@@ -10,25 +10,32 @@ import pytest
 import synthetic_cell as synthetic
 
 from pickcell.fusion import FusedScene, Fusion
+from pickcell.fusion.frames import project
+from pickcell.fusion.tsdf import DepthView
+from pickcell.geometry import inverse, transform_points
+from pickcell.network import ModelError
 from pickcell.segmentation import PatchSegmenter
 from pickcell.segmentation.affinity import (
     PAIR_FEATURES,
     UNSEEN,
     AffinityNetwork,
-    ModelError,
     ViewAffinity,
     item_logits,
     pair_features,
+    patch_pictures,
 )
 from pickcell.segmentation.choose import make_segmenter
-from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, crop_input, tote_crop
+from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, Crop, crop_input, tote_crop
 from pickcell.segmentation.judge import NAMES, AffinityJudgement, EvidenceWeights
-from pickcell.segmentation.offsets import OFFSETS, REACHES, STRIDE
+from pickcell.segmentation.offsets import LOGITS, OFFSETS, REACHES, STRIDE, VOTE_HEIGHT_M, VOTE_PX, pixel_centres
+from pickcell.segmentation.patch_scene import Judgement
 from pickcell.segmentation.regions import fuse_regions, regions_of
-from pickcell.segmentation.segment import Judgement
+from pickcell.segmentation.reunite import REUNITE_FEATURES, reunite, segment_pairs
+from pickcell.segmentation.votes import VOTE_FEATURES, patch_votes, vote_features
 
 CELL = synthetic.cell()
-SHAPE = (1 + len(OFFSETS), HEIGHT // STRIDE, WIDTH // STRIDE)
+SHAPE = (LOGITS, HEIGHT // STRIDE, WIDTH // STRIDE)
+X_BASE_TOTE = CELL.X_base_tote("source")
 
 
 def fused_scene(seed: int = 0, pieces: int = 8) -> tuple[FusedScene, synthetic.Capture]:
@@ -51,8 +58,18 @@ def perfect_answers(fused: FusedScene, capture: synthetic.Capture, sure: float =
             rows, columns = slice(0, item.shape[0] - dr), slice(max(0, -dc), item.shape[1] - max(0, dc))
             moved[rows, columns] = item[dr:, max(0, dc) : item.shape[1] + min(0, dc)]
             logits[1 + k][(item == moved) & (item > 0)] = sure
-        answers.append(ViewAffinity(view, crop, logits))
+        answers.append(ViewAffinity(view, crop, logits, _true_votes(item, view, crop, capture)))
     return answers
+
+
+def _true_votes(item: np.ndarray, view: DepthView, crop: Crop, capture: synthetic.Capture) -> np.ndarray:
+    """Votes of a network that knows where every piece is."""
+    middle = np.array([[0.0, 0.0, 0.0], *(piece.X_base_item[:3, 3] for piece in capture.pieces)])
+    u, v, _ = project(view.camera, view.X_base_camera, middle)
+    height = transform_points(inverse(CELL.X_base_tote("source")), middle)[:, 2]
+    rows, columns = pixel_centres(*item.shape)
+    there = (u[item] - crop.u0) * crop.scale - columns, (v[item] - crop.v0) * crop.scale - rows
+    return np.stack([there[0] / VOTE_PX, there[1] / VOTE_PX, height[item] / VOTE_HEIGHT_M]).astype(np.float32)
 
 
 class Told:
@@ -95,8 +112,8 @@ def test_points_take_the_word_of_the_views_that_see_them() -> None:
     assert item_logits(fused.cloud.points, []).max() == UNSEEN, "nobody looked"
     geometric = np.zeros(len(logit), bool)
     evidence = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
-    some = AffinityJudgement(fused, answers, evidence).is_item(geometric)
-    assert some.any() and not AffinityJudgement(fused, [], evidence).is_item(geometric).any()
+    some = AffinityJudgement(fused, answers, evidence, X_BASE_TOTE).is_item(geometric)
+    assert some.any() and not AffinityJudgement(fused, [], evidence, X_BASE_TOTE).is_item(geometric).any()
 
 
 def test_pairs_pool_the_pixels_across_them_by_reach() -> None:
@@ -106,11 +123,12 @@ def test_pairs_pool_the_pixels_across_them_by_reach() -> None:
     of_point = np.full(len(fused.cloud), -1, np.int32)
     of_point[scene.rows] = scene.patches.label
     graph = scene.graph
-    features = pair_features(answers, fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
+    pictures = patch_pictures(answers, fused.volume, fused.surface, of_point)
+    features = pair_features(answers, pictures, graph.pairs, len(scene.patches.sizes))
     assert features.shape == (len(graph.pairs), len(PAIR_FEATURES))
     blind = PAIR_FEATURES.index("unseen")
     assert (features[:, blind] == 0).mean() > 0.6, "most pairs show in some view"
-    unseen = pair_features([], fused.volume, fused.surface, of_point, graph.pairs, len(scene.patches.sizes))
+    unseen = pair_features([], [], graph.pairs, len(scene.patches.sizes))
     assert not unseen[:, :blind].any() and unseen[:, blind].all()
     assert sorted(k for reach in REACHES for k in range(len(OFFSETS))[reach]) == list(range(len(OFFSETS)))
 
@@ -119,7 +137,7 @@ def test_a_network_that_knows_the_truth_separates_every_item() -> None:
     fused, capture = fused_scene(seed=1, pieces=14)
     weights = np.zeros(len(NAMES))
     weights[[NAMES.index("near"), NAMES.index("middle")]] = 1.0
-    judgement = AffinityJudgement(fused, perfect_answers(fused, capture), EvidenceWeights(weights, 0.0))
+    judgement = AffinityJudgement(fused, perfect_answers(fused, capture), EvidenceWeights(weights, 0.0), X_BASE_TOTE)
     segmentation = PatchSegmenter(CELL, judge=Told(judgement)).segment(fused, [])
     count = int(segmentation.labels.max())
     assert len(segmentation.confidence) == count and abs(count - 14) <= 2
@@ -127,11 +145,57 @@ def test_a_network_that_knows_the_truth_separates_every_item() -> None:
     assert np.median(segmentation.confidence) > 0.75, "what no view shows stays open"
 
 
+def test_votes_meet_at_the_middle_of_each_item() -> None:
+    fused, capture = fused_scene(seed=3)
+    answers = perfect_answers(fused, capture)
+    scene = PatchSegmenter(CELL).patch_scene(fused)
+    of_point = np.full(len(fused.cloud), -1, np.int32)
+    of_point[scene.rows] = scene.patches.label
+    pictures = patch_pictures(answers, fused.volume, fused.surface, of_point)
+    votes = patch_votes(answers, pictures, len(scene.patches.sizes), X_BASE_TOTE)
+    known = votes.count > 3
+    assert known.mean() > 0.5
+    middles = transform_points(inverse(X_BASE_TOTE), np.array([piece.X_base_item[:3, 3] for piece in capture.pieces]))
+    off = np.linalg.norm(votes.middle[known][:, None] - middles[None], axis=2).min(axis=1)
+    assert np.median(off) < 0.004, (np.median(off), "cameras that are a little off agree to within millimetres")
+    features = vote_features(votes, scene.graph.pairs)
+    assert features.shape == (len(scene.graph.pairs), len(VOTE_FEATURES)) and np.isfinite(features).all()
+    nobody = vote_features(patch_votes([], [], len(scene.patches.sizes), X_BASE_TOTE), scene.graph.pairs)
+    assert not nobody[:, :-1].any() and nobody[:, -1].all()
+
+
+def test_parts_that_vote_for_one_middle_are_reunited_and_no_item_grows_too_long() -> None:
+    fused, capture = fused_scene(seed=4)
+    answers = perfect_answers(fused, capture)
+    segmenter = PatchSegmenter(CELL)
+    scene = segmenter.patch_scene(fused)
+    of_point = np.full(len(fused.cloud), -1, np.int32)
+    of_point[scene.rows] = scene.patches.label
+    pictures = patch_pictures(answers, fused.volume, fused.surface, of_point)
+    patches = len(scene.patches.sizes)
+    votes = patch_votes(answers, pictures, patches, X_BASE_TOTE)
+    middles = transform_points(inverse(X_BASE_TOTE), np.array([piece.X_base_item[:3, 3] for piece in capture.pieces]))
+    owner = np.linalg.norm(votes.middle[:, None] - middles[None], axis=2).argmin(axis=1)
+    torn = 2 * owner + (scene.patches.centres[:, 0] > middles[owner, 0])  # every item in two halves
+    torn = np.unique(torn, return_inverse=True)[1].astype(np.int64)
+    pairs = segment_pairs(torn, scene, votes, np.zeros(len(scene.graph.pairs)), segmenter.distance(fused))
+    assert pairs.features.shape == (len(pairs.pairs), len(REUNITE_FEATURES)) and np.isfinite(pairs.features).all()
+    weights = np.zeros(len(REUNITE_FEATURES))
+    weights[REUNITE_FEATURES.index("bias")], weights[REUNITE_FEATURES.index("vote_gap")] = 1.0, -3.0
+    joined = reunite(torn, pairs, weights, scene, 0.4)
+    assert len(np.unique(torn)) >= 14
+    assert len(np.unique(joined)) == 8, "halves came together, items stayed apart"
+    short = reunite(torn, pairs, weights, scene, 0.001)
+    assert len(np.unique(short)) == len(np.unique(torn)), "no two halves make an item of a millimetre"
+
+
 def test_weights_survive_a_file(tmp_path: Path) -> None:
-    weights = EvidenceWeights(np.arange(len(NAMES), dtype=float), -0.5)
+    reunite = np.arange(len(REUNITE_FEATURES), dtype=float)
+    weights = EvidenceWeights(np.arange(len(NAMES), dtype=float), -0.5, reunite)
     weights.save(tmp_path / "w.json")
     again = EvidenceWeights.load(tmp_path / "w.json")
     assert np.array_equal(again.weights, weights.weights) and again.item_above == -0.5
+    assert again.reunite is not None and np.array_equal(again.reunite, reunite)
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"item_above": 0, "weights": {"bias": "much"}}'])

@@ -142,3 +142,16 @@ def _share(result: BenchResult, code: str, codes: Sequence[str]) -> float:
     else:
         count = outcomes.get(code, 0)
     return count / total if total else 0.0
+
+
+def reliability(results: Sequence[BenchResult], path: Path) -> Path:
+    """What the confidence of full shapes is worth: share of right points against what was said, per method."""
+    figure, axes = plt.subplots(figsize=(4.2, 4.0), constrained_layout=True)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--", label="as it should be")
+    for result in results:
+        told = [each for each in result.config.get("reliability", []) if each[2] > 0]
+        if told:
+            axes.plot([t[0] for t in told], [t[1] for t in told], marker="o", label=result.config["method"])
+    axes.set(xlabel="confidence", ylabel="share of points within 5 mm of the true surface", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)

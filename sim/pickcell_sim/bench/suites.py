@@ -66,7 +66,7 @@ class Perception(str, Enum):
 
     TRUE = "true"  # every item's true pose and shape
     ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images, by geometry alone: the yardstick
-    LEARNED = "learned"  # the same with the learned segmentation
+    LEARNED = "learned"  # the same with learned segmentation and shapes
 
 
 class Suite(Strict):

@@ -182,8 +182,8 @@ def _perception(
 ) -> OraclePerception | PerceptionPipeline:
     if how is Perception.TRUE:
         return OraclePerception(driver, cell, catalogue)
-    segmentation = LEARNED if how is Perception.LEARNED else GEOMETRIC
-    return PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=segmentation)
+    name = LEARNED if how is Perception.LEARNED else GEOMETRIC
+    return PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=name, completion=name)
 
 
 def _fill(driver: SimDriver, contents: ToteContents, how: Fill) -> None:

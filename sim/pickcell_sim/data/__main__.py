@@ -13,6 +13,7 @@ from pickcell_sim.bench.parallel import run_here, run_in_pool
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
 from pickcell_sim.bench.suites import SuiteError, load_suite
 from pickcell_sim.data.generate import SceneJob, Variety, make_scenes
+from pickcell_sim.data.sequence import Movement, SequenceJob
 from pickcell_sim.items.spec import REPOSITORY
 
 app = typer.Typer(add_completion=False)
@@ -28,6 +29,9 @@ def data(
     plain: Annotated[
         bool, typer.Option("--plain", help="One scene per fill, as the cell sees it. Without: four varied ones.")
     ] = False,
+    movement: Annotated[
+        Movement | None, typer.Option(help="Frames of an item being shoved, or of the arm crossing the view, instead.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 1,
 ) -> None:
     """Fill totes, photograph them, keep pictures and truth. Goes on where it was stopped; the same seed gives the same.
@@ -39,6 +43,8 @@ def data(
       ./cell data tote packed pile -n 100                                         # to train on
 
       ./cell data tote packed pile --split test --plain -n 70 --folder var/scenes/test   # to measure on
+
+      ./cell data tote --split test --movement shove -n 20 --folder var/scenes/moving    # to measure tracking on
     """
     console = wide_console()
     try:
@@ -47,7 +53,8 @@ def data(
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     variety = None if plain else Variety()
-    jobs = [SceneJob(recipe, seed + k, variety) for k in range(n) for recipe in recipes]
+    drawn = [(recipe, seed + k) for k in range(n) for recipe in recipes]
+    jobs = [SequenceJob(*each, movement) if movement else SceneJob(*each, variety) for each in drawn]
     missing = [job for job in jobs if not job.is_done(folder)]
     if len(missing) < len(jobs):
         console.print(f"{len(jobs) - len(missing)} of {len(jobs)} fills are there already.")

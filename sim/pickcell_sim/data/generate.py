@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pybullet as p
@@ -79,22 +80,11 @@ class SceneJob:
         plain = self.suite.load_cell()
         cell = _moved_cameras(plain, self.variety, rng) if self.variety else plain
         with SimWorld(cell, self.seed) as world:
-            self._fill(world)
+            fill_world(world, self.suite, self.seed)
             for stage, name in enumerate(self.names):
                 if stage and self.variety:
                     _take_from_the_top(world, self.variety.taken_share, rng)
                 yield self._capture(world, cell, name, stage, rng)
-
-    def _fill(self, world: SimWorld) -> None:
-        for redraw in range(REDRAWS):
-            contents = draw_tote(self.suite, self.seed, redraw=redraw).contents
-            try:
-                FILLS[self.suite.fill](world, contents.skus, self.seed)
-                return
-            except FillError:
-                for number in list(world.item_bodies):
-                    world.remove_body(number)
-        raise FillError(f"suite {self.suite.name}, seed {self.seed}: {REDRAWS} draws did not fit into the tote")
 
     def _capture(self, world: SimWorld, cell: CellConfig, name: str, stage: int, rng: np.random.Generator) -> LabelledScene:
         home = dict(zip(cell.arm.joints, cell.arm.home))
@@ -103,16 +93,34 @@ class SceneJob:
             tilt = rng.normal(0.0, self.variety.lamp_tilt, 2)
             lighting = Lighting(direction=(float(tilt[0]), float(tilt[1]), 1.0))
             if stage:
-                _stand(world, _away_from_home(world, home, self.variety, rng))
+                stand(world, _away_from_home(world, home, self.variety, rng))
         cameras = SimCameras(world, cell, int(rng.integers(2**31)) if self.variety else self.seed, lighting=lighting)
-        frames = [frame for frame in map(cameras.capture, cameras.names) if frame is not None]
-        pixels = {name: _numbers(truth_body_ids(cameras, name), world) for name in cameras.names}
-        joints = _joints(world)
-        _stand(world, home)
-        manifest: dict[str, int] = {}
-        for item in world.item_bodies.values():
-            manifest[item.name] = manifest.get(item.name, 0) + 1
-        return LabelledScene(name, frames, joints, manifest, pixels, _truth(world, cell))
+        scene = capture(world, cell, cameras, name)
+        stand(world, home)
+        return scene
+
+
+def fill_world(world: SimWorld, suite: Suite, seed: int) -> None:
+    """Fill the source tote by a suite's recipe. Raises FillError when nothing drawn will stay in it."""
+    for redraw in range(REDRAWS):
+        contents = draw_tote(suite, seed, redraw=redraw).contents
+        try:
+            FILLS[suite.fill](world, contents.skus, seed)
+            return
+        except FillError:
+            for number in list(world.item_bodies):
+                world.remove_body(number)
+    raise FillError(f"suite {suite.name}, seed {seed}: {REDRAWS} draws did not fit into the tote")
+
+
+def capture(world: SimWorld, cell: CellConfig, cameras: SimCameras, name: str) -> LabelledScene:
+    """What the cameras deliver now, and the truth about it."""
+    frames = [frame for frame in map(cameras.capture, cameras.names) if frame is not None]
+    pixels = {each: _numbers(truth_body_ids(cameras, each), world) for each in cameras.names}
+    manifest: dict[str, int] = {}
+    for item in world.item_bodies.values():
+        manifest[item.name] = manifest.get(item.name, 0) + 1
+    return LabelledScene(name, frames, _joints(world), manifest, pixels, _truth(world, cell))
 
 
 def _moved_cameras(cell: CellConfig, variety: Variety, rng: np.random.Generator) -> CellConfig:
@@ -146,13 +154,13 @@ def _away_from_home(world: SimWorld, home: dict[str, float], variety: Variety, r
             name: float(np.clip(q + rng.normal(0.0, variety.arm_rad), world.robot.lower[name], world.robot.upper[name]))
             for name, q in home.items()
         }
-        _stand(world, posture)
+        stand(world, posture)
         if world.X_world_link("tcp_pinch")[2, 3] > variety.hand_above_m:
             return posture
     return home
 
 
-def _stand(world: SimWorld, posture: dict[str, float]) -> None:
+def stand(world: SimWorld, posture: dict[str, float]) -> None:
     """Put the arm there: for pictures only, no physics runs meanwhile."""
     for name, q in posture.items():
         p.resetJointState(world.robot.body, world.robot.joints[name], q, physicsClientId=world.client)
@@ -188,6 +196,13 @@ def _truth(world: SimWorld, cell: CellConfig) -> tuple[ItemTruth, ...]:
     return tuple(out)
 
 
-def make_scenes(job: SceneJob, folder: Path) -> list[Path]:
-    """See :meth:`SceneJob.run`; a function that can be sent to another process."""
+class Job(Protocol):
+    """Something that makes scenes."""
+
+    def run(self, folder: Path) -> list[Path]:
+        """Make them."""
+
+
+def make_scenes(job: Job, folder: Path) -> list[Path]:
+    """Make a job's scenes; a function that can be sent to another process."""
     return job.run(folder)

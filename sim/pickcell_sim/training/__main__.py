@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
 from pickcell_sim.data.scene_file import SceneFileError
@@ -33,18 +35,50 @@ def segmentation(
     afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
 ) -> None:
     """The affinity network of instance segmentation. Ctrl-C keeps the last checkpoint; the same command goes on."""
-    console = wide_console()
-    if find_spec("torch") is None or find_spec("onnx") is None:
-        console.print(f"Training needs torch, which is not installed: {INSTALL}", highlight=False)
-        raise typer.Exit(FAILED)
+    console = _ready()
     from pickcell.learning.affinity_net import AffinityFit
     from pickcell_sim.training.affinity import AffinityTraining, train
 
     if afresh:
         checkpoint.unlink(missing_ok=True)
     job = AffinityTraining(scenes, models, checkpoint, AffinityFit(minutes=minutes, seed=seed))
+    _run(lambda say: train(job, say), checkpoint, console)
+
+
+@app.command()
+def completion(
+    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
+    models: Annotated[Path, typer.Option(help="Where network, calibration and card go.")] = REPOSITORY / "models",
+    minutes: Annotated[float, typer.Option(min=0.05, help="Wall time of training, restarts included.")] = 25.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    checkpoint: Annotated[Path, typer.Option(help="Kept every minute; training goes on from it.")] = (
+        REPOSITORY / "var/training/columns.pt"
+    ),
+    afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
+) -> None:
+    """The column network of shape completion. Ctrl-C keeps the last checkpoint; the same command goes on."""
+    console = _ready()
+    from pickcell.learning.column_net import ColumnFit
+    from pickcell_sim.training.completion import CompletionTraining, train
+
+    if afresh:
+        checkpoint.unlink(missing_ok=True)
+    job = CompletionTraining(scenes, models, checkpoint, ColumnFit(minutes=minutes, seed=seed))
+    _run(lambda say: train(job, say), checkpoint, console)
+
+
+def _ready() -> Console:
+    """A console, when what training needs is installed; stops otherwise."""
+    console = wide_console()
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        console.print(f"Training needs torch, which is not installed: {INSTALL}", highlight=False)
+        raise typer.Exit(FAILED)
+    return console
+
+
+def _run(work: Callable[[Callable[[str], None]], None], checkpoint: Path, console: Console) -> None:
     try:
-        train(job, lambda text: console.print(text, highlight=False))
+        work(lambda text: console.print(text, highlight=False))
     except SceneFileError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None

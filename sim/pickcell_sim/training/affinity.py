@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pickcell.learning.affinity_net import AffinityFit, CropSet, export, fit, held_out_loss
+from pickcell.learning.affinity_net import AffinityFit, export, fit, held_out_loss
 from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.choose import NETWORK, WEIGHTS
 from pickcell_sim.bench.result import commit_id, machine_facts
@@ -48,7 +48,7 @@ def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
     """Train, weigh the evidence, write network, weights and card. Raises SceneFileError without scenes."""
     training, watched = split_fills(scene_files(job.scenes))
     crops = crop_set(training, say)
-    held_out = crop_set(watched, say) if watched else CropSet(crops.color[:0], crops.geometry[:0], crops.item[:0])
+    held_out = crop_set(watched, say) if watched else crops.first(0)
     say(f"{len(crops)} crops of {len(training)} scenes to train on, {len(held_out)} to watch with")
     net = fit(crops, held_out, job.fit, job.checkpoint, say)
     export(net, job.models / NETWORK)

@@ -8,23 +8,30 @@ lowered, as average-linkage merging needs far more caution than a single pair do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pickcell.catalogue import load_catalogue
 from pickcell.fusion import FusedScene
 from pickcell.fusion.frames import project
+from pickcell.identity import ColorGallery
 from pickcell.segmentation import PatchSegmenter
 from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.agglomerate import agglomerate
+from pickcell.segmentation.graph import SignedDistance
 from pickcell.segmentation.judge import NAMES, AffinityJudge, EvidenceWeights
-from pickcell.segmentation.segment import PatchScene
+from pickcell.segmentation.patch_scene import Evidence, PatchScene
+from pickcell.segmentation.reunite import REUNITE_FEATURES, reunite, segment_pairs
+from pickcell.segmentation.votes import PatchVotes
+from pickcell.values import Sku
 from pickcell_sim.bench.see.instances import overlaps
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
 from pickcell_sim.training.views import SceneViews
 
+REUNITE_BIASES = (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0)
 BIASES = (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5)
 MIN_PURITY = 0.7
 """Patches with less of their points on one item teach nothing."""
@@ -44,6 +51,9 @@ class LabelledPatches:
     """(P,) by majority."""
     purity: NDArray[np.float64]
     """(P,) share of the majority."""
+    votes: PatchVotes | None = None
+    distance: SignedDistance | None = None
+    products: tuple[tuple[Sku, int], ...] = ()
 
 
 def item_of_points(fused: FusedScene, scene: LabelledScene, rows: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -74,8 +84,8 @@ def label_patches(
     return LabelledPatches(patches, features, point_item, counts.argmax(axis=1), purity)
 
 
-def fit(samples: Sequence[LabelledPatches], l2: float = 1.0) -> NDArray[np.float64]:
-    """(F,) logistic regression weights by Newton's method; pairs count by the length of their boundary."""
+def fit(samples: Sequence[LabelledPatches]) -> NDArray[np.float64]:
+    """(F,) logistic regression weights; pairs count by the length of their boundary."""
     X, y, w = [], [], []
     for s in samples:
         pairs, graph = s.scene.graph.pairs, s.scene.graph
@@ -83,8 +93,14 @@ def fit(samples: Sequence[LabelledPatches], l2: float = 1.0) -> NDArray[np.float
         X.append(s.features[pure])
         y.append((s.patch_item[pairs[:, 0]] == s.patch_item[pairs[:, 1]])[pure].astype(float))
         w.append(np.minimum(graph.links[pure], 40).astype(float))
-    features, same, weight = np.vstack(X), np.concatenate(y), np.concatenate(w)
-    weight /= weight.mean()
+    return logistic(np.vstack(X), np.concatenate(y), np.concatenate(w))
+
+
+def logistic(
+    features: NDArray[np.float64], same: NDArray[np.float64], weight: NDArray[np.float64], l2: float = 1.0
+) -> NDArray[np.float64]:
+    """(F,) weights of a logistic regression with ridge, by Newton's method."""
+    weight = weight / weight.mean()
     beta = np.zeros(features.shape[1])
     for _ in range(30):
         p = 1.0 / (1.0 + np.exp(-(features @ beta)))
@@ -99,10 +115,18 @@ def fit(samples: Sequence[LabelledPatches], l2: float = 1.0) -> NDArray[np.float
 
 def f1(samples: Sequence[LabelledPatches], weights: NDArray[np.float64], iou: float = 0.75) -> float:
     """F1 of instances at point IoU over ``iou``, by merging alone."""
+    segments = [
+        agglomerate(s.scene.patches.centres, s.scene.graph.pairs, s.scene.graph.links, s.features @ weights, LARGEST_M)
+        for s in samples
+    ]
+    return f1_of(samples, segments, iou)
+
+
+def f1_of(samples: Sequence[LabelledPatches], segments: Sequence[NDArray[np.int64]], iou: float = 0.75) -> float:
+    """F1 of instances at point IoU over ``iou``; ``segments``: per sample the segment (P,) of each patch."""
     found = items = instances = 0
-    for s in samples:
-        graph, patches = s.scene.graph, s.scene.patches
-        segment = agglomerate(patches.centres, graph.pairs, graph.links, s.features @ weights, LARGEST_M)
+    for s, segment in zip(samples, segments, strict=True):
+        patches = s.scene.patches
         label = np.where(patches.label >= 0, segment[np.maximum(patches.label, 0)] + 1, 0)
         large = np.flatnonzero(np.bincount(label) >= 60)
         matched = overlaps(s.point_item, label) > iou
@@ -126,9 +150,48 @@ def fit_with_bias(samples: Sequence[LabelledPatches], say: Callable[[str], None]
     return np.asarray(beta + shift)
 
 
+def fit_reunion(
+    samples: Sequence[LabelledPatches], weights: NDArray[np.float64], segmenter: PatchSegmenter, say: Callable[[str], None]
+) -> NDArray[np.float64]:
+    """(len(REUNITE_FEATURES),) weights of what joins segments that do not touch, given those of the touching patches."""
+    segments, pairs, X, y, w = [], [], [], [], []
+    for s in samples:
+        assert s.votes is not None and s.distance is not None
+        evidence = s.features @ weights
+        segment = segmenter.parts(s.scene, Evidence(evidence), s.products)
+        found = segment_pairs(segment, s.scene, s.votes, evidence, s.distance)
+        counts = np.zeros((segment.max() + 1, int(s.patch_item.max(initial=0)) + 1))
+        np.add.at(counts, (segment, s.patch_item), s.scene.patches.sizes)
+        item, pure = counts.argmax(axis=1), counts.max(axis=1) / np.maximum(counts.sum(axis=1), 1)
+        a, b = found.pairs.T
+        clear = (np.minimum(pure[a], pure[b]) > MIN_PURITY) & (item[a] > 0) & (item[b] > 0)
+        X.append(found.features[clear])
+        y.append((item[a] == item[b])[clear].astype(float))
+        w.append(np.sqrt(np.minimum(found.size[a], found.size[b]))[clear])
+        segments.append(segment)
+        pairs.append(found)
+    beta = logistic(np.vstack(X), np.concatenate(y), np.concatenate(w))
+    shift, scores = np.zeros(len(beta)), {}
+    for bias in REUNITE_BIASES:
+        shift[0] = bias
+        joined = [reunite(g, p, beta + shift, s.scene, LARGEST_M) for g, p, s in zip(segments, pairs, samples)]
+        scores[bias] = f1_of(samples, joined)
+    shift[0] = max(scores, key=lambda bias: scores[bias])
+    say(
+        f"F1 at IoU .75 before reuniting: {f1_of(samples, segments):.3f}; by bias: "
+        + ", ".join(f"{b}: {score:.3f}" for b, score in scores.items())
+    )
+    for name, value in zip(REUNITE_FEATURES, beta + shift):
+        say(f"{name:>18} {value:7.2f}")
+    return np.asarray(beta + shift)
+
+
 def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[str], None] = print) -> EvidenceWeights:
     """Weights for geometry and the network together, on scenes of training items."""
     start = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
+    catalogue = load_catalogue()
+    gallery = ColorGallery(catalogue)
+    segmenters: dict[str, PatchSegmenter] = {}
     samples = []
     for path in files:
         scene = read_scene(path)
@@ -137,9 +200,13 @@ def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[
         if fused is None:
             continue
         judgement = AffinityJudge(views.cell, network, start).look(fused)
-        patches = PatchSegmenter(views.cell).patch_scene(fused, judgement)
+        segmenter = segmenters.setdefault(views.cell.name, PatchSegmenter(views.cell, gallery=gallery))
+        patches = segmenter.patch_scene(fused, judgement)
         if len(patches.rows) and len(patches.graph.pairs):
-            samples.append(label_patches(fused, patches, judgement.features(patches), scene))
+            features, votes = judgement.read(patches)
+            products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
+            labelled = label_patches(fused, patches, features, scene)
+            samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
     weights = fit_with_bias(samples, say)
     geometric = fit_with_bias(
         [LabelledPatches(s.scene, s.scene.graph.features, s.point_item, s.patch_item, s.purity) for s in samples], say
@@ -147,4 +214,4 @@ def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[
     say("geometry alone: " + ", ".join(f"{w:.2f}" for w in geometric))
     for name, value in zip(NAMES, weights):
         say(f"{name:>14} {value:7.2f}")
-    return EvidenceWeights(weights, start.item_above)
+    return EvidenceWeights(weights, start.item_above, fit_reunion(samples, weights, next(iter(segmenters.values())), say))

@@ -34,7 +34,7 @@ class SceneViews:
 
     def depth_views(self, scene: LabelledScene) -> list[DepthView]:
         """One per frame, where the calibration has the camera."""
-        spheres = self._spheres(scene)
+        spheres = self.spheres(scene)
         return [
             DepthView(frame.camera, frame.X_base_camera, *prepare_depth(frame, self._config, spheres))
             for frame in scene.frames
@@ -42,9 +42,10 @@ class SceneViews:
 
     def fuse(self, scene: LabelledScene) -> Outcome[FusedScene]:
         """The fused scene."""
-        return self._fusion.fuse(scene.frames, self._spheres(scene), scene.stamp_s + 0.05)[0]
+        return self._fusion.fuse(scene.frames, self.spheres(scene), scene.stamp_s + 0.05)[0]
 
-    def _spheres(self, scene: LabelledScene) -> NDArray[np.float64]:
+    def spheres(self, scene: LabelledScene) -> NDArray[np.float64]:
+        """(N, 4) x, y, z, radius in ``base_link`` of the robot."""
         return self._robot.spheres(scene.joints.select(self.cell.arm.joints))
 
 

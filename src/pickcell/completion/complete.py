@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pickcell.cell import CellConfig
 from pickcell.completion.box import fit_box
 from pickcell.completion.config import CompletionConfig
-from pickcell.completion.merge import merge_parts, thin
+from pickcell.completion.merge import Part, merge_parts, thin
 from pickcell.completion.outline import Footprint, footprint_of, walls_below
 from pickcell.completion.tops import TopMap
 from pickcell.fusion.tsdf import TsdfVolume
-from pickcell.geometry import inverse, transform_points, transform_vectors
+from pickcell.geometry import Pose, inverse, transform_points, transform_vectors
 from pickcell.values import PointCloud, ShapeEstimate
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -48,6 +48,42 @@ class Completed:
     """(3,) how far the measured points alone reach along the box axes: the item cannot be smaller."""
     exposure: float
     """Share of its footprint over which nothing else lies, 0..1."""
+
+
+def possible(
+    points: NDArray[np.float64], inner: NDArray[np.float64], volume: TsdfVolume, X_base_tote: Pose
+) -> NDArray[np.bool_]:
+    """(N,) whether an item may have surface at points (N, 3) in the tote's frame: inside the tote, not looked through."""
+    if len(points) == 0:
+        return np.zeros(0, bool)
+    half = 0.5 * inner[:2] + 0.002
+    inside = np.all(np.abs(points[:, :2]) < half, axis=1) & (points[:, 2] > -0.002)
+    return inside & ~volume.observed_free(transform_points(X_base_tote, points))
+
+
+def extents_seen(points: NDArray[np.float64], X_box: Pose, extents: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) how far measured points (N, 3) reach along the axes of a box."""
+    return np.minimum(np.ptp((points - X_box[:3, 3]) @ X_box[:3, :3], axis=0), extents)
+
+
+def assemble(
+    visible: PointCloud,
+    parts: list[Part],
+    box: tuple[Pose, NDArray[np.float64]],
+    X_base_tote: Pose,
+    config: CompletionConfig,
+) -> tuple[ShapeEstimate, NDArray[np.float64]]:
+    """One estimate from measured points (``parts[0]``) and inferred ones, all in the tote's frame, and its points (N, 3)
+    there. ``box``: its bounding box."""
+    points, normals, confidence, source = merge_parts(parts, config.merge_m, config.spacing_m)
+    cloud = PointCloud(
+        transform_points(X_base_tote, points).astype(np.float32),
+        transform_vectors(X_base_tote, normals).astype(np.float32),
+        visible.colors[source],
+    )
+    X_tote_box, extents = box
+    shape = ShapeEstimate(cloud, confidence, X_base_tote @ X_tote_box, np.maximum(extents, config.min_thickness_m))
+    return shape, points
 
 
 class GeometricCompleter:
@@ -93,18 +129,9 @@ class GeometricCompleter:
             (side_points, side_normals, np.full(len(side_points), config.extruded_confidence)),
             (mirrored, mirrored_normals, trust),
         ]
-        all_points, all_normals, confidence, source = merge_parts(parts, config.merge_m, config.spacing_m)
-        seen_local = (points - X_tote_box[:3, 3]) @ X_tote_box[:3, :3]
-        seen = np.minimum(np.ptp(seen_local, axis=0), extents)
-        cloud = PointCloud(
-            transform_points(self._X_base_tote, all_points).astype(np.float32),
-            transform_vectors(self._X_base_tote, all_normals).astype(np.float32),
-            visible.colors[source],
-        )
-        shape = ShapeEstimate(
-            cloud, confidence, self._X_base_tote @ X_tote_box, np.maximum(extents, config.min_thickness_m)
-        )  # fmt: skip
-        return Completed(visible, shape, seen, tops.exposure(label, all_points))
+        shape, in_tote = assemble(visible, parts, (X_tote_box, extents), self._X_base_tote, config)
+        seen = extents_seen(points, X_tote_box, extents)
+        return Completed(visible, shape, seen, tops.exposure(label, in_tote))
 
     def _support(self, points: NDArray[np.float64], footprint: Footprint, label: int, tops: TopMap) -> float:
         """Height of what the item seems to stand on: the highest thing around its outline that is not above its lowest
@@ -133,11 +160,7 @@ class GeometricCompleter:
         return points[keep], normals[keep]
 
     def _possible(self, points: NDArray[np.float64], volume: TsdfVolume) -> NDArray[np.bool_]:
-        if len(points) == 0:
-            return np.zeros(0, bool)
-        half = 0.5 * self._inner[:2] + 0.002
-        inside = np.all(np.abs(points[:, :2]) < half, axis=1) & (points[:, 2] > -0.002)
-        return inside & ~volume.observed_free(transform_points(self._X_base_tote, points))
+        return possible(points, self._inner, volume, self._X_base_tote)
 
     def _mirror(
         self, points: NDArray[np.float64], normals: NDArray[np.float64], X_box: NDArray[np.float64], volume: TsdfVolume

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
-from pickcell.segmentation.offsets import OFFSETS, STRIDE
+from pickcell.segmentation.offsets import CHANNELS_OUT, LOGITS, OFFSETS, STRIDE, VOTE_HEIGHT_M, VOTE_PX, pixel_centres
 
 WIDTHS = (24, 48, 80, 112, 128)
 """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the crop."""
+VOTE_SHARE = 0.3
+"""Weight of the votes' error against the mean cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,18 @@ class CropSet:
     """(N, CHANNELS - 3, HEIGHT, WIDTH)."""
     item: NDArray[np.uint8]
     """(N, HEIGHT, WIDTH) number of the item, 0 for none."""
+    middle: NDArray[np.float32]
+    """(N, 256, 3) by item number: column, row (pixels of the crop) and height (metres above the floor) of its middle."""
 
     def __len__(self) -> int:
         return len(self.item)
 
+    def first(self, n: int) -> CropSet:
+        return CropSet(self.color[:n], self.geometry[:n], self.item[:n], self.middle[:n])
+
 
 def build_network() -> Any:
-    """A new network: (B, CHANNELS, HEIGHT, WIDTH) -> (B, 1 + offsets, HEIGHT / 2, WIDTH / 2) logits."""
+    """A new network: (B, CHANNELS, HEIGHT, WIDTH) -> (B, CHANNELS_OUT, HEIGHT / 2, WIDTH / 2)."""
     import torch
     from torch import nn
 
@@ -69,7 +76,7 @@ def build_network() -> Any:
             )
             self.narrow = nn.ModuleList(nn.Conv2d(WIDTHS[i + 1], WIDTHS[i], 1) for i in range(len(WIDTHS) - 1))
             self.up = nn.ModuleList(block(WIDTHS[i], WIDTHS[i]) for i in range(len(WIDTHS) - 1))
-            self.head = nn.Conv2d(WIDTHS[0], 1 + len(OFFSETS), 1)
+            self.head = nn.Conv2d(WIDTHS[0], CHANNELS_OUT, 1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.unshuffle(x)
@@ -85,18 +92,22 @@ def build_network() -> Any:
     return AffinityNet()
 
 
-def affinity_loss(logits: Any, item: Any) -> Any:
-    """Mean over channels of the cross-entropy balanced between same and not same.
+def affinity_loss(answer: Any, item: Any, votes: Any) -> Any:
+    """Mean over channels of the cross-entropy half balanced between same and not same, plus how far votes are off.
 
-    ``logits``: (B, 1 + offsets, h, w); ``item``: (B, h, w) integer numbers, 0 for none. Pairs without any item teach
-    nothing.
+    ``answer``: (B, CHANNELS_OUT, h, w); ``item``: (B, h, w) integer numbers, 0 for none; ``votes``: (B, VOTES, h, w), in
+    the network's units. Pairs without any item teach nothing, nor do votes there.
     """
     from torch.nn import functional
+
+    logits = answer[:, :LOGITS]
 
     def balanced(logit: Any, same: Any, counted: Any) -> Any:
         each = functional.binary_cross_entropy_with_logits(logit, same.to(logit.dtype), reduction="none")
         yes, no = (same & counted).to(logit.dtype), (~same & counted).to(logit.dtype)
-        return 0.5 * (each * yes).sum() / (yes.sum() + 1.0) + 0.5 * (each * no).sum() / (no.sum() + 1.0)
+        # rare pairs count more, but by the root only: full balance makes the network cry "edge" in a wide band
+        many, few = (yes.sum() + 1.0) ** 0.5, (no.sum() + 1.0) ** 0.5
+        return ((each * yes).sum() / many + (each * no).sum() / few) / (many + few)
 
     total = balanced(logits[:, 0], item > 0, item >= 0)
     h, w = item.shape[1:]
@@ -105,17 +116,20 @@ def affinity_loss(logits: Any, item: Any) -> Any:
         there = item[:, dr:, max(0, dc) : w + min(0, dc)]
         here = item[:, rows, columns]
         total = total + balanced(logits[:, 1 + k, rows, columns], (here == there) & (here > 0), (here > 0) | (there > 0))
-    return total / (1 + len(OFFSETS))
+    shows = (item > 0).unsqueeze(1).to(answer.dtype)
+    gap = functional.smooth_l1_loss(answer[:, LOGITS:], votes, reduction="none", beta=0.1)
+    return total / LOGITS + VOTE_SHARE * (gap * shows).sum() / (votes.shape[1] * shows.sum() + 1.0)
 
 
-def batch_of(crops: CropSet, index: NDArray[np.intp], rng: np.random.Generator | None) -> tuple[Any, Any]:
-    """Network input and item numbers at the answer's resolution; with ``rng`` augmented: light, colour, noise, lost depth,
-    mirrored."""
+def batch_of(crops: CropSet, index: NDArray[np.intp], rng: np.random.Generator | None) -> tuple[Any, Any, Any]:
+    """Network input, and item numbers and votes at the answer's resolution; with ``rng`` augmented: light, colour, noise,
+    lost depth, mirrored."""
     import torch
 
     color = crops.color[index].astype(np.float32) / 255.0
     geometry = crops.geometry[index].astype(np.float32)
     item = crops.item[index]
+    middle = crops.middle[index]
     if rng is not None:
         for i in range(len(index)):
             color[i] = _another_light(color[i], rng)
@@ -123,11 +137,24 @@ def batch_of(crops: CropSet, index: NDArray[np.intp], rng: np.random.Generator |
                 _lose_depth(geometry[i], rng)
             if rng.random() < 0.5:
                 color[i], geometry[i], item[i] = color[i][:, ::-1].copy(), geometry[i][..., ::-1].copy(), item[i][:, ::-1]
+                middle[i, :, 0] = WIDTH - 1 - middle[i, :, 0]
             if rng.random() < 0.5:
                 color[i], geometry[i], item[i] = color[i][::-1].copy(), geometry[i][:, ::-1].copy(), item[i][::-1]
+                middle[i, :, 1] = HEIGHT - 1 - middle[i, :, 1]
     x = np.concatenate([np.moveaxis(color, 3, 1) - 0.5, geometry], axis=1)
     small = item[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].astype(np.int64)
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(small)
+    votes = _votes(small, middle)
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(small), torch.from_numpy(votes)
+
+
+def _votes(item: NDArray[np.int64], middle: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, 3, h, w) in the network's units, see :data:`pickcell.segmentation.offsets.VOTES`."""
+    there = np.moveaxis(np.take_along_axis(middle[:, None], item.reshape(len(item), 1, -1, 1), axis=2)[:, 0], 2, 1)
+    there = there.reshape(len(item), 3, *item.shape[1:])
+    rows, columns = pixel_centres(item.shape[1], item.shape[2])
+    return np.stack(
+        [(there[:, 0] - columns) / VOTE_PX, (there[:, 1] - rows) / VOTE_PX, there[:, 2] / VOTE_HEIGHT_M], axis=1
+    ).astype(np.float32)
 
 
 def _another_light(color: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -178,9 +205,11 @@ def fit(crops: CropSet, held_out: CropSet, config: AffinityFit, checkpoint: Path
         for group in optimiser.param_groups:
             group["lr"] = float(config.learning_rate * rate)
         index = np.sort(rng.choice(len(crops), min(config.batch, len(crops)), replace=False))
-        x, item = batch_of(crops, index, rng)
+        x, item, votes = batch_of(crops, index, rng)
         net.train()
-        loss = affinity_loss(net(x.to(device, memory_format=torch.channels_last)), item.to(device))
+        with torch.autocast(device.type, dtype=torch.bfloat16):  # twice as fast where the processor knows it
+            answer = net(x.to(device, memory_format=torch.channels_last))
+        loss = affinity_loss(answer.float(), item.to(device), votes.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -209,8 +238,8 @@ def held_out_loss(net: Any, crops: CropSet, limit: int = 96) -> float:
     losses = []
     with torch.no_grad():
         for start in range(0, len(index), 8):
-            x, item = batch_of(crops, index[start : start + 8], None)
-            losses.append(float(affinity_loss(net(x.to(device)), item.to(device))))
+            x, item, votes = batch_of(crops, index[start : start + 8], None)
+            losses.append(float(affinity_loss(net(x.to(device)), item.to(device), votes.to(device))))
     return float(np.mean(losses))
 
 

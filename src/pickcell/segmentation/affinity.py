@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,17 +16,14 @@ from numpy.typing import NDArray
 from pickcell.cell import CellConfig
 from pickcell.fusion.tsdf import DepthView, Surface, TsdfVolume
 from pickcell.geometry import inverse
+from pickcell.network import ModelError, Network
 from pickcell.segmentation.crop import HEIGHT, WIDTH, Crop, crop_input, tote_crop
 from pickcell.segmentation.labels import label_volume
-from pickcell.segmentation.offsets import OFFSETS, REACHES, STRIDE
+from pickcell.segmentation.offsets import CHANNELS_OUT, LOGITS, OFFSETS, REACHES, STRIDE
 
 SEEN_WITHIN_M = 0.008
 """A view sees a point when its depth there agrees to within this."""
 UNSEEN = -99.0
-
-
-class ModelError(ValueError):
-    """A network that cannot be used; the message names its file and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,9 @@ class ViewAffinity:
     view: DepthView
     crop: Crop
     logits: NDArray[np.float32]
-    """(1 + offsets, HEIGHT / STRIDE, WIDTH / STRIDE), see :mod:`pickcell.segmentation.offsets`."""
+    """(LOGITS, HEIGHT / STRIDE, WIDTH / STRIDE), see :mod:`pickcell.segmentation.offsets`."""
+    votes: NDArray[np.float32]
+    """(VOTES, HEIGHT / STRIDE, WIDTH / STRIDE), see there."""
 
 
 class AffinityNetwork:
@@ -45,18 +43,12 @@ class AffinityNetwork:
 
     def __init__(self, path: Path, threads: int = 2) -> None:
         """Raises ModelError when the file is missing or is no such network."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as problem:  # the runtime has no exceptions of its own worth telling apart
-            raise ModelError(f"{path}: no usable network ({problem}); ./cell train segmentation makes one") from None
-        channels = self._session.get_outputs()[0].shape[1]
-        if channels != 1 + len(OFFSETS):
-            raise ModelError(f"{path} answers with {channels} channels, {1 + len(OFFSETS)} are needed: train it anew")
+        self._network = Network(path, "./cell train segmentation", threads)
+        channels = self._network.channels_out
+        if channels != CHANNELS_OUT:
+            raise ModelError(
+                f"{path} answers with {channels} channels, {CHANNELS_OUT} are needed: ./cell train segmentation"
+            )
 
     def look(self, views: Sequence[DepthView], colors: Sequence[NDArray[np.uint8]], cell: CellConfig) -> list[ViewAffinity]:
         """Ask about each view that shows the source tote. ``colors``: (H, W, 3) RGB per view."""
@@ -65,7 +57,8 @@ class AffinityNetwork:
         out = []
         for view, color, crop in shown:
             batch = crop_input(view, color, cell, crop)[None]
-            out.append(ViewAffinity(view, crop, self._session.run(None, {"crops": batch})[0][0]))
+            answer = self._network.run(batch)[0]
+            out.append(ViewAffinity(view, crop, answer[:LOGITS], answer[LOGITS:]))
         return out
 
 
@@ -120,24 +113,24 @@ _POOLED = 2
 """Reaches that are pooled: at the longest, pixels hardly ever lie on touching patches."""
 
 
+def patch_pictures(
+    answers: Sequence[ViewAffinity], volume: TsdfVolume, surface: Surface, patch_of_point: NDArray[np.int32]
+) -> list[NDArray[np.int32]]:
+    """Per answer the patch (h, w) under each of its pixels, -1 for none; ``patch_of_point``: patch of each surface point."""
+    nearest = label_volume(surface.cells, (patch_of_point + 1).astype(np.uint16), surface.index.shape)
+    return [_patch_picture(answer, volume, nearest) for answer in answers]
+
+
 def pair_features(
-    answers: Sequence[ViewAffinity],
-    volume: TsdfVolume,
-    surface: Surface,
-    patch_of_point: NDArray[np.int32],
-    pairs: NDArray[np.int64],
-    patches: int,
+    answers: Sequence[ViewAffinity], pictures: Sequence[NDArray[np.int32]], pairs: NDArray[np.int64], patches: int
 ) -> NDArray[np.float64]:
-    """(E, len(PAIR_FEATURES)) for touching ``pairs`` (E, 2) of patches; ``patch_of_point``: patch of each surface point,
-    -1 for none."""
+    """(E, len(PAIR_FEATURES)) for touching ``pairs`` (E, 2) of patches; ``pictures``: see :func:`patch_pictures`."""
     shape = (len(pairs), _POOLED)
     sums, exps, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     start, other, edge = _adjacency(pairs, patches)
     offsets = np.array(OFFSETS[: REACHES[_POOLED - 1].stop], np.int64)
     reach = np.concatenate([np.full(len(OFFSETS[r]), i) for i, r in enumerate(REACHES[:_POOLED])])
-    nearest = label_volume(surface.cells, (patch_of_point + 1).astype(np.uint16), surface.index.shape)
-    for answer in answers:
-        patch = _patch_picture(answer, volume, nearest)
+    for answer, patch in zip(answers, pictures, strict=True):
         _pool(patch, answer.logits[1:], offsets, reach, start, other, edge, sums, exps, counts)
     weight = counts / (counts + _PRIOR_PAIRS)
     means = sums / np.maximum(counts, 1.0) * weight

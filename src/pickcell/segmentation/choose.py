@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pickcell.cell import CellConfig
 from pickcell.identity.appearance import ColorGallery
-from pickcell.resources import shared_directory
+from pickcell.network import models_directory
 from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.judge import AffinityJudge, EvidenceWeights
 from pickcell.segmentation.segment import PatchSegmenter
@@ -14,12 +14,6 @@ from pickcell.segmentation.segment import PatchSegmenter
 LEARNED, GEOMETRIC = "learned", "geometric"
 SEGMENTERS = (LEARNED, GEOMETRIC)
 NETWORK, WEIGHTS = "affinity.onnx", "affinity_evidence.json"
-MODELS_DIR_VARIABLE = "PICKCELL_MODELS_DIR"
-
-
-def models_directory() -> Path:
-    """The folder of trained networks: ``$PICKCELL_MODELS_DIR`` when set, else ``models/``."""
-    return shared_directory("models", MODELS_DIR_VARIABLE)
 
 
 def make_segmenter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +12,27 @@ from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
 from pickcell.fusion.fuse import FusedScene
+from pickcell.geometry import Pose
+from pickcell.network import ModelError
 from pickcell.segmentation.affinity import (
     PAIR_FEATURES,
     UNSEEN,
     AffinityNetwork,
-    ModelError,
     ViewAffinity,
     item_logits,
     pair_features,
+    patch_pictures,
 )
 from pickcell.segmentation.graph import FEATURES
+from pickcell.segmentation.patch_scene import Evidence, PatchScene
 from pickcell.segmentation.regions import PointItems, fuse_regions
-from pickcell.segmentation.segment import PatchScene
+from pickcell.segmentation.reunite import REUNITE_FEATURES
+from pickcell.segmentation.votes import VOTE_FEATURES, PatchVotes, patch_votes, vote_features
 
 FUSED_FEATURES = ("same_item", "other_item", "no_item")
 """Whether most points of two patches are the same item by :func:`pickcell.segmentation.regions.fuse_regions`, or different
 ones, each times how much the cameras agree; 1 where it is not known."""
-NAMES = (*FEATURES, *PAIR_FEATURES, *FUSED_FEATURES)
+NAMES = (*FEATURES, *PAIR_FEATURES, *FUSED_FEATURES, *VOTE_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class EvidenceWeights:
     """(len(NAMES),)."""
     item_above: float
     """Logit of "an item" from which a point is taken for one."""
+    reunite: NDArray[np.float64] | None = None
+    """(len(REUNITE_FEATURES),), None: what does not touch is never joined."""
 
     @staticmethod
     def load(path: Path) -> EvidenceWeights:
@@ -45,13 +52,20 @@ class EvidenceWeights:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array([float(data["weights"][name]) for name in NAMES])
-            return EvidenceWeights(weights, float(data["item_above"]))
+            reunite = np.array([float(data["reunite"][name]) for name in REUNITE_FEATURES])
+            return EvidenceWeights(weights, float(data["item_above"]), reunite)
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise ModelError(f"{path}: no usable weights ({problem!r}); ./cell train segmentation makes them") from None
 
     def save(self, path: Path) -> None:
-        data = {"item_above": self.item_above, "weights": {n: round(float(w), 4) for n, w in zip(NAMES, self.weights)}}
+        data = {"item_above": self.item_above, "weights": _named(NAMES, self.weights)}
+        if self.reunite is not None:
+            data["reunite"] = _named(REUNITE_FEATURES, self.reunite)
         path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _named(names: Sequence[str], weights: NDArray[np.float64]) -> dict[str, float]:
+    return {name: round(float(w), 4) for name, w in zip(names, weights, strict=True)}
 
 
 class AffinityJudge:
@@ -64,7 +78,7 @@ class AffinityJudge:
 
     def look(self, fused: FusedScene) -> AffinityJudgement:
         answers = self._network.look(fused.views, [frame.color for frame in fused.frames], self._cell)
-        return AffinityJudgement(fused, answers, self._evidence)
+        return AffinityJudgement(fused, answers, self._evidence, self._cell.X_base_tote("source"))
 
 
 def _fused_features(items: PointItems, scene: PatchScene) -> NDArray[np.float64]:
@@ -86,20 +100,25 @@ class AffinityJudgement:
     fused: FusedScene
     answers: list[ViewAffinity]
     evidence: EvidenceWeights
+    X_base_tote: Pose
 
     def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The network's word where a view sees the point, geometry's elsewhere."""
         logit = item_logits(self.fused.cloud.points, self.answers)
         return np.where(logit > UNSEEN, logit > self.evidence.item_above, geometric)
 
-    def features(self, scene: PatchScene) -> NDArray[np.float64]:
-        """(E, len(NAMES))."""
+    def read(self, scene: PatchScene) -> tuple[NDArray[np.float64], PatchVotes]:
+        """Features (E, len(NAMES)) of touching patches, and the patches' votes."""
         of_point = np.full(len(self.fused.cloud), -1, np.int32)
         of_point[scene.rows] = scene.patches.label
         graph, patches = scene.graph, len(scene.patches.sizes)
-        learned = pair_features(self.answers, self.fused.volume, self.fused.surface, of_point, graph.pairs, patches)
+        pictures = patch_pictures(self.answers, self.fused.volume, self.fused.surface, of_point)
+        learned = pair_features(self.answers, pictures, graph.pairs, patches)
+        votes = patch_votes(self.answers, pictures, patches, self.X_base_tote)
         items = fuse_regions(self.fused.cloud.points[scene.rows], self.answers)
-        return np.column_stack([graph.features, learned, _fused_features(items, scene)])
+        fused = _fused_features(items, scene)
+        return np.column_stack([graph.features, learned, fused, vote_features(votes, graph.pairs)]), votes
 
-    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
-        return np.asarray(self.features(scene) @ self.evidence.weights)
+    def weigh(self, scene: PatchScene) -> Evidence:
+        features, votes = self.read(scene)
+        return Evidence(features @ self.evidence.weights, votes, self.evidence.reunite)

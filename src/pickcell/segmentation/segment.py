@@ -17,9 +17,11 @@ from pickcell.identity.appearance import BINS, ColorGallery, bins_of
 from pickcell.segmentation.agglomerate import merge_tree
 from pickcell.segmentation.config import SegmentationConfig
 from pickcell.segmentation.foreground import foreground
-from pickcell.segmentation.graph import FEATURES, PatchGraph, build_graph, log_odds
+from pickcell.segmentation.graph import PatchGraph, SignedDistance, build_graph
+from pickcell.segmentation.patch_scene import Evidence, GeometricJudge, Judge, Judgement, PatchScene
 from pickcell.segmentation.recognition import HIDDEN, ItemPoints, ProductLook, best_cut
-from pickcell.segmentation.supervoxels import Patches, grow_patches, neighbours_of, smooth_normals
+from pickcell.segmentation.reunite import reunite, segment_pairs
+from pickcell.segmentation.supervoxels import grow_patches, neighbours_of, smooth_normals
 from pickcell.values import Sku
 
 LONGEST_ITEM_M = 0.40
@@ -42,48 +44,6 @@ class Segmenter(Protocol):
     def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> Segmentation:
         """Instances of the source tote. ``products``: what is in the tote by the manifest, with counts; empty when nothing
         is known."""
-
-
-@dataclass(frozen=True)
-class PatchScene:
-    """The intermediate picture: item points in patches, and the patches' graph."""
-
-    rows: NDArray[np.intp]
-    """(M,) rows of the cloud that belong to items."""
-    patches: Patches
-    graph: PatchGraph
-    items: ItemPoints
-    """The item points in the tote's frame."""
-
-
-class Judgement(Protocol):
-    """What is thought of one fused scene."""
-
-    def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(N,) which points of the cloud belong to items, given what geometry and colour alone say."""
-
-    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
-        """(E,) evidence that each pair of touching patches is one item: positive for, negative against."""
-
-
-class Judge(Protocol):
-    """Decides what belongs together."""
-
-    def look(self, fused: FusedScene) -> Judgement:
-        """Look at a scene."""
-
-
-class GeometricJudge:
-    """Convexity, colour and nothing else."""
-
-    def look(self, fused: FusedScene) -> GeometricJudge:
-        return self
-
-    def is_item(self, geometric: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return geometric
-
-    def log_odds(self, scene: PatchScene) -> NDArray[np.float64]:
-        return log_odds(scene.graph)
 
 
 class PatchSegmenter:
@@ -111,19 +71,33 @@ class PatchSegmenter:
         scene = self.patch_scene(fused, judgement)
         if len(scene.rows) == 0 or len(scene.patches.centres) == 0:  # a few stray points make no patch
             return Segmentation(out, np.zeros(0, np.float32))
-        config, graph, patches = self.config, scene.graph, scene.patches
-        evidence = judgement.log_odds(scene)
-        longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
-        limit = longest + config.diameter_slack_m
-        threshold = config.join_above if products else 0.0
-        tree = merge_tree(patches.centres, graph.pairs, graph.links, evidence, limit, threshold)
-        segment = best_cut(tree, scene.items, self._look(products), config) if products else tree.cut(0.0)
-        segment = _absorb_fragments(segment, scene, evidence, config.fragment_points)
-        label = patches.label
+        evidence = judgement.weigh(scene)
+        segment = self.parts(scene, evidence, products)
+        if evidence.votes is not None and evidence.reunite is not None:
+            pairs = segment_pairs(segment, scene, evidence.votes, evidence.log_odds, self.distance(fused))
+            segment = reunite(segment, pairs, evidence.reunite, scene, self._limit_m(products))
+        segment = _absorb_fragments(segment, scene, evidence.log_odds, self.config.fragment_points)
+        label = scene.patches.label
         point_segment = np.where(label >= 0, segment[np.maximum(label, 0)], -1)
-        numbers = _number_large(point_segment, config.min_points)
+        numbers = _number_large(point_segment, self.config.min_points)
         out[scene.rows] = numbers[point_segment]
-        return Segmentation(out, _confidence(numbers[segment], graph, evidence, int(numbers.max())))
+        return Segmentation(out, _confidence(numbers[segment], scene.graph, evidence.log_odds, int(numbers.max())))
+
+    def parts(self, scene: PatchScene, evidence: Evidence, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int64]:
+        """(P,) segment of each patch, 0-based: what is joined by patches that touch (also the input of training what
+        reunites them)."""
+        config, graph, patches = self.config, scene.graph, scene.patches
+        threshold, limit = config.join_above if products else 0.0, self._limit_m(products)
+        tree = merge_tree(patches.centres, graph.pairs, graph.links, evidence.log_odds, limit, threshold)
+        return best_cut(tree, scene.items, self._look(products), config) if products else tree.cut(0.0)
+
+    def _limit_m(self, products: Sequence[tuple[Sku, int]]) -> float:
+        longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
+        return longest + self.config.diameter_slack_m
+
+    def distance(self, fused: FusedScene) -> SignedDistance:
+        """Signed distance to the surface at points in the tote's frame."""
+        return lambda at: fused.volume.distance(transform_points(self._X_base_tote, at))
 
     def _look(self, products: Sequence[tuple[Sku, int]]) -> ProductLook:
         names = [sku.sku for sku, _ in products]
@@ -143,25 +117,13 @@ class PatchSegmenter:
         geometric = foreground(points, normals, lab, self._tote, self.config, voxel)
         rows = np.flatnonzero(judgement.is_item(geometric))
         if len(rows) < self.config.min_points:
-            return _nothing()
+            return PatchScene.empty()
         cells = np.ascontiguousarray(fused.surface.cells[rows])
         neighbours = neighbours_of(cells)
         smooth = smooth_normals(np.ascontiguousarray(normals[rows], dtype=np.float64), neighbours, 2)
         patches = grow_patches(points[rows], smooth, lab[rows], cells, neighbours, self.config, voxel)
-
-        def distance(at: NDArray[np.float64]) -> NDArray[np.float64]:
-            return fused.volume.distance(transform_points(self._X_base_tote, at))
-
         items = ItemPoints(points[rows], smooth, bins_of(lab[rows]), patches.label)
-        return PatchScene(rows, patches, build_graph(patches, neighbours, distance), items)
-
-
-def _nothing() -> PatchScene:
-    """The scene of a tote without item points."""
-    three, numbers = np.zeros((0, 3)), np.zeros(0, np.int32)
-    patches = Patches(numbers, three, three, three, np.zeros(0, np.int64))
-    graph = PatchGraph(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES))))
-    return PatchScene(np.zeros(0, np.intp), patches, graph, ItemPoints(three, three, np.zeros(0, np.intp), numbers))
+        return PatchScene(rows, patches, build_graph(patches, neighbours, self.distance(fused)), items)
 
 
 def _absorb_fragments(

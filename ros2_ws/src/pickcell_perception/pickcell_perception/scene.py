@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
+from pickcell.completion.choose import COMPLETERS
 from pickcell.description import expand_urdf
 from pickcell.outcome import Code, Outcome
 from pickcell.perception import PerceptionPipeline
@@ -44,6 +45,7 @@ class SceneParameters:
     cell: str
     catalogue: str
     segmentation: str
+    completion: str
     frame_timeout_s: float
     join_timeout_s: float
     image_linger_s: float
@@ -57,6 +59,8 @@ class SceneParameters:
             )
         if self.segmentation not in SEGMENTERS:
             raise ValueError(f"segmentation must be one of {', '.join(SEGMENTERS)}, got '{self.segmentation}'")
+        if self.completion not in COMPLETERS:
+            raise ValueError(f"completion must be one of {', '.join(COMPLETERS)}, got '{self.completion}'")
         if self.tolerated_missing_cameras < 0:
             raise ValueError(f"tolerated_missing_cameras must be >= 0, got {self.tolerated_missing_cameras}")
 
@@ -69,7 +73,13 @@ class SceneApp:
         self.parameters = read_parameters(self.node, SceneParameters)
         cell = load_cell(self.parameters.cell)
         catalogue = load_catalogue(self.parameters.catalogue) if self.parameters.catalogue else load_catalogue()
-        self._pipeline = PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=self.parameters.segmentation)
+        self._pipeline = PerceptionPipeline(
+            cell,
+            expand_urdf(cell),
+            catalogue,
+            segmentation=self.parameters.segmentation,
+            completion=self.parameters.completion,
+        )
         self._input_node = Node("scene_input")
         source = CameraSourceConfig(linger_s=self.parameters.image_linger_s, reliable=self.parameters.images_reliable)
         self._inputs = SceneInputs(self._input_node, cell, source)

@@ -12,7 +12,8 @@ import numpy as np
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import CellConfig
-from pickcell.completion import Completed, Completer, GeometricCompleter
+from pickcell.completion import Completed, Completer
+from pickcell.completion.choose import make_completer
 from pickcell.fusion import FusedScene
 from pickcell.identity import ColorGallery
 from pickcell.segmentation import Segmenter, label_images
@@ -20,7 +21,9 @@ from pickcell.segmentation.choose import GEOMETRIC, LEARNED, make_segmenter
 from pickcell.values import Sku
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
 from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, InstanceTally, match_scene, overlaps
+from pickcell_sim.bench.see.per_view import PerView
 from pickcell_sim.bench.see.shapes import ShapeTally
+from pickcell_sim.bench.see.tracks import TrackTally, follow, sequences
 from pickcell_sim.bench.statistics import bootstrap, wilson
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
 from pickcell_sim.items.spec import REPOSITORY
@@ -30,8 +33,11 @@ WARM_UP = 2
 """Scenes whose times are not counted: the first calls compile."""
 
 
-METHODS = {"baseline": GEOMETRIC, "learned": LEARNED}
-"""Segmenter of each method."""
+STAGES = {"baseline": GEOMETRIC, "learned": LEARNED}
+"""Segmenter and completer of each method that fuses the cameras."""
+PER_VIEW = "network"
+METHODS = ("baseline", PER_VIEW, "learned")
+"""``network`` cuts each picture into instances by itself: what fusing them is worth."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,14 @@ class Way:
     completer: Completer
 
 
-def way(method: str, cell: CellConfig, gallery: ColorGallery, models: Path | None = None) -> Way:
+def way(method: str, cell: CellConfig, gallery: ColorGallery, models: Path | None = None) -> Way | PerView:
     """Raises ValueError for an unknown method, ModelError without a network."""
     if method not in METHODS:
         raise ValueError(f"no method '{method}'; there are {', '.join(METHODS)}")
-    return Way(make_segmenter(METHODS[method], cell, gallery, models), GeometricCompleter(cell))
+    if method == PER_VIEW:
+        return PerView(cell, models)
+    name = STAGES[method]
+    return Way(make_segmenter(name, cell, gallery, models), make_completer(name, cell, models))
 
 
 @dataclass
@@ -75,7 +84,7 @@ def run(
     """See every scene by every method. Raises what :func:`way` and reading raise."""
     catalogue = load_catalogue()
     gallery = ColorGallery(catalogue)
-    ways: dict[tuple[str, str], Way] = {}
+    ways: dict[tuple[str, str], Way | PerView] = {}
     results: Results = {}
     for done, path in enumerate(files, 1):
         scene = read_scene(path)
@@ -92,8 +101,12 @@ def run(
             if fused is None:
                 seen.unseen += 1
                 continue
+            how = ways[name, views.cell.name]
+            if isinstance(how, PerView):
+                seen.instances.matches += how.matches(scene, fused)
+                continue
             picture = pictures / f"{scene.name}-{name}.png" if pictures else None
-            times = _see(seen, ways[name, views.cell.name], scene, fused, products, picture)
+            times = _see(seen, how, scene, fused, products, picture)
             if done > WARM_UP:
                 for stage, ms in {"fusion": fusion_ms, **times, "full_update": fusion_ms + sum(times.values())}.items():
                     seen.times_ms.setdefault(stage, []).append(ms)
@@ -150,14 +163,36 @@ def _draw(scene: LabelledScene, fused: FusedScene, labels: list[np.ndarray], pat
     cv2.imwrite(str(path), np.ascontiguousarray(np.vstack(rows)[..., ::-1]))
 
 
-def result_of(results: Results, method: str, seed: int, scenes: Path) -> BenchResult:
+def run_moving(
+    folder: Path,
+    names: Sequence[str],
+    models: Path | None = None,
+    on_sequence: Callable[[int], None] = lambda done: None,
+) -> dict[str, TrackTally]:
+    """Follow the items of every sequence in a folder, once per method that fuses. Raises what :func:`run` raises."""
+    gallery = ColorGallery(load_catalogue())
+    out = {name: TrackTally() for name in names if name in STAGES}
+    segmenters: dict[tuple[str, str], Segmenter] = {}
+    for done, paths in enumerate(sequences(folder).values(), 1):
+        cell = SceneViews.of(read_scene(paths[0])).cell
+        for name, tally in out.items():
+            if (name, cell.name) not in segmenters:
+                segmenters[name, cell.name] = make_segmenter(STAGES[name], cell, gallery, models)
+            follow(paths, segmenters[name, cell.name], tally)
+        on_sequence(done)
+    return out
+
+
+def result_of(results: Results, method: str, seed: int, scenes: Path, tracks: TrackTally | None = None) -> BenchResult:
     """Figures of one method: over all suites, and per suite with its name in front."""
     suites = sorted({suite for name, suite in results if name == method})
     metrics: dict[str, Metric] = {}
     for suite in suites:
         metrics |= {f"{suite}_{key}": value for key, value in _metrics(results[method, suite]).items()}
     everything = _joined([results[method, suite] for suite in suites])
-    metrics = _metrics(everything) | _times(everything) | metrics
+    metrics = _metrics(everything) | _times(everything.times_ms) | metrics
+    if tracks is not None:
+        metrics |= _tracking(tracks)
     if "tote_top5_iou75" in metrics:
         metrics["top5_iou75"] = metrics["tote_top5_iou75"]
     config = {
@@ -204,9 +239,17 @@ def _metrics(seen: Seen) -> dict[str, Metric]:
     return metrics
 
 
-def _times(seen: Seen) -> dict[str, Metric]:
+def _tracking(tally: TrackTally) -> dict[str, Metric]:
+    metrics = {"track_kept_rate": Metric.of(wilson(*tally.rate()), "share of items")}
+    for movement in ("shove", "crossing"):
+        metrics[f"track_kept_{movement}"] = Metric.of(wilson(*tally.rate(movement)), "share of items")
+    metrics["track_kept_moved"] = Metric.of(wilson(*tally.rate(moved=True)), "share of items that moved over 1 cm")
+    return metrics | _times(tally.times_ms)
+
+
+def _times(times_ms: dict[str, list[float]]) -> dict[str, Metric]:
     out = {}
-    for stage, values in seen.times_ms.items():
+    for stage, values in times_ms.items():
         sample = np.array(values)
         out[f"{stage}_ms_median"] = Metric.of(bootstrap(sample, lambda s: float(np.median(s))), "ms")
         out[f"{stage}_ms_p95"] = Metric.of(bootstrap(sample, lambda s: float(np.quantile(s, 0.95))), "ms")

@@ -1,0 +1,122 @@
+"""The watching update: between two full looks, where the followed items are and which space is free, at camera rate.
+
+It works on every second row and column of the depth pictures, in the poses to which the last full look corrected the
+cameras, and builds no new surface: the planning grid comes straight from the pictures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pickcell.cell import CellConfig
+from pickcell.fusion import FusedScene, FusionConfig
+from pickcell.fusion.depth import prepare_depth
+from pickcell.fusion.frames import judge_frames
+from pickcell.fusion.furniture import furniture_boxes
+from pickcell.fusion.tsdf import DepthView
+from pickcell.fusion.workspace import Workspace
+from pickcell.geometry import Pose, inverse
+from pickcell.outcome import Outcome
+from pickcell.tracking.agreement import sights_of
+from pickcell.tracking.config import TrackingConfig
+from pickcell.tracking.tracker import Track, Tracker
+from pickcell.values import CameraHealth, CameraModel, Instance, RgbdFrame, VoxelGrid
+
+SKIP = 2
+"""Every so many-th row and column of the pictures is used."""
+_NOWHERE = (np.eye(4), np.ones(3), np.zeros(3))
+"""No region for which anything but the pictures speaks."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a watching update found."""
+
+    stamp_s: float
+    """Capture time of the oldest frame in it."""
+    tracks: tuple[Track, ...]
+    occupancy: VoxelGrid
+    """The cell's workspace at planning resolution."""
+    cameras: tuple[CameraHealth, ...]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Watch:
+    """Watches one cell. Not thread-safe: one call at a time."""
+
+    def __init__(self, cell: CellConfig, fusion: FusionConfig | None = None, tracking: TrackingConfig | None = None) -> None:
+        self.cell = cell
+        self._config = fusion or FusionConfig()
+        self._workspace = Workspace(cell, self._config, furniture_boxes(cell))
+        self._X_base_tote = cell.X_base_tote("source")
+        self._corrections: dict[str, Pose] = {}
+        self.tracker = Tracker(tracking)
+
+    def start(self, fused: FusedScene, raw_poses: dict[str, Pose], instances: Sequence[Instance]) -> None:
+        """Follow the instances of a full look from now on. ``raw_poses``: camera -> its pose as calibrated, before the look
+        corrected it."""
+        self._corrections = {
+            frame.camera.name: frame.X_base_camera @ inverse(raw_poses[frame.camera.name]) for frame in fused.frames
+        }
+        self.tracker.start(instances)
+
+    def update(
+        self,
+        frames: list[RgbdFrame],
+        robot_spheres: NDArray[np.float64],
+        now_s: float,
+        only: Iterable[int] | None = None,
+    ) -> Outcome[Watched]:
+        """Look at new frames. ``robot_spheres``: (N, 4) x, y, z, radius in ``base_link``; ``only``: ids to follow.
+
+        Fails with CAMERA_MISSING, CAMERA_STALE or DEPTH_INVALID. Raises ValueError for a frame of an unknown camera, and
+        KeyError for an id that is not followed.
+        """
+        start = time.perf_counter()
+        judged, cameras = judge_frames(self.cell, self._config, frames, now_s)
+        if not judged.ok:
+            return judged.failed_as()
+        used = sorted(judged.unwrap().used, key=lambda frame: frame.camera.name)
+        spheres = np.ascontiguousarray(np.asarray(robot_spheres, dtype=np.float64).reshape(-1, 4))
+        with ThreadPoolExecutor(self._config.threads) as pool:
+            prepared = list(pool.map(lambda frame: self._prepare(frame, spheres), used))
+        views, colors = [view for view, _ in prepared], [color for _, color in prepared]
+        at = time.perf_counter()
+        timings = {"watch_prepare": 1e3 * (at - start)}
+        occupancy = self._workspace.build(views, np.zeros((0, 3), np.float32), _NOWHERE, spheres)
+        timings["watch_space"] = 1e3 * (time.perf_counter() - at)
+        at = time.perf_counter()
+        tracks = self.tracker.update(sights_of(views, colors, self._X_base_tote), only)
+        timings["watch_tracking"] = 1e3 * (time.perf_counter() - at)
+        return Outcome.success(Watched(min(f.stamp_s for f in used), tracks, occupancy, cameras, timings))
+
+    def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> tuple[DepthView, NDArray[np.uint8]]:
+        X = self._corrections.get(frame.camera.name, np.eye(4)) @ frame.X_base_camera
+        small = replace(
+            frame,
+            camera=_skipped(frame.camera),
+            color=np.ascontiguousarray(frame.color[::SKIP, ::SKIP]),
+            depth_m=np.ascontiguousarray(frame.depth_m[::SKIP, ::SKIP]),
+            X_base_camera=X,
+        )
+        depth, weight = prepare_depth(small, self._config, spheres)
+        return DepthView(small.camera, X, depth, weight), np.asarray(small.color)
+
+
+def _skipped(camera: CameraModel) -> CameraModel:
+    """The camera of every SKIP-th row and column."""
+    return replace(
+        camera,
+        width=-(-camera.width // SKIP),
+        height=-(-camera.height // SKIP),
+        fx=camera.fx / SKIP,
+        fy=camera.fy / SKIP,
+        cx=camera.cx / SKIP,
+        cy=camera.cy / SKIP,
+    )
