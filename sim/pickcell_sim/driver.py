@@ -44,11 +44,16 @@ class SimDriver:
         self._owed_s = 0.0
 
     @staticmethod
-    def create(cell: CellConfig, seed: int = 0, *, cameras: bool = True, window: bool = False) -> SimDriver:
-        """A world of its own with the cell's furniture and robot, and cameras and a window if wanted. Close it when done."""
+    def create(
+        cell: CellConfig, seed: int = 0, *, cameras: bool = True, window: bool = False, camera_seed: int | None = None
+    ) -> SimDriver:
+        """A world of its own with the cell's furniture and robot, and cameras and a window if wanted. Close it when done.
+
+        ``camera_seed``: for where the cameras truly stand and for their noise, ``seed`` unless given.
+        """
         world = SimWorld(cell, seed, window=window)
         # Beside the window's own OpenGL context EGL is not tried: the cameras then use the slow software renderer.
-        return SimDriver(world, SimCameras(world, cell, seed) if cameras else None)
+        return SimDriver(world, SimCameras(world, cell, seed if camera_seed is None else camera_seed) if cameras else None)
 
     def close(self) -> None:
         """End the simulation; calling twice does no harm."""

@@ -17,6 +17,7 @@ from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer
 from pickcell.completion.choose import make_completer
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
+from pickcell.fusion.calibration import CalibrationMonitor
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
@@ -54,7 +55,8 @@ class PerceptionPipeline:
         limit_blas_threads(1)
         self.cell = cell
         self._catalogue = catalogue
-        self._fusion = Fusion(cell, fusion)
+        monitor = CalibrationMonitor(cell.X_base_tote("source")[:3, 3])
+        self._fusion = Fusion(cell, fusion, monitor)
         gallery = ColorGallery(catalogue)
         self._segmenter = segmenter or make_segmenter(segmentation, cell, gallery)
         self._completer = completer or make_completer(completion, cell)

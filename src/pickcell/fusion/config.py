@@ -36,6 +36,9 @@ class FusionConfig:
     max_beyond: float = 0.04
     """Largest share of pixels that lie behind the furniture they should show. More (under 1 % is normal, a shift by 3 cm
     or 3 degrees gives 4 to 70 %) means that the camera was knocked, and it is left out."""
+    max_residual_m: float = 0.004
+    """A camera whose depth is, in the middle, further than this from furniture after alignment is too noisy to be used:
+    usually it is under 1 mm."""
     robot_margin_m: float = 0.012
     """Depth this close to the robot's spheres is the robot's own."""
     planning_voxel_m: float = 0.01

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
 from pickcell.fusion.align import FurnitureAligner
+from pickcell.fusion.calibration import CalibrationMonitor, Drift
 from pickcell.fusion.color import color_points
 from pickcell.fusion.config import FusionConfig
 from pickcell.fusion.depth import prepare_depth
@@ -59,11 +60,16 @@ ODD_SHIFT_M = 0.008
 
 
 class Fusion:
-    """Fuses frames for one cell. Keeps nothing between calls but what depends on the cell alone, and a fingerprint of the
-    last images."""
+    """Fuses frames for one cell. Keeps nothing between calls but what depends on the cell alone, a fingerprint of the last
+    images, and what the monitor keeps."""
 
-    def __init__(self, cell: CellConfig, config: FusionConfig | None = None) -> None:
+    def __init__(
+        self, cell: CellConfig, config: FusionConfig | None = None, monitor: CalibrationMonitor | None = None
+    ) -> None:
+        """``monitor``: watches over the cameras' calibration from look to look; without it each look stands for itself."""
         self.cell = cell
+        self._monitor = monitor
+        self._fixed = {camera.name for camera in cell.cameras if camera.parent == "world"}
         self.config = config or FusionConfig()
         self._boxes = furniture_boxes(cell)
         self._aligner = FurnitureAligner(self._boxes, self.config.align_step)
@@ -85,6 +91,7 @@ class Fusion:
         ordered = sorted(judged.unwrap().used, key=lambda frame: frame.camera.name)
         with ThreadPoolExecutor(self.config.threads) as pool:
             prepared = list(pool.map(lambda frame: self._prepare(frame, spheres), ordered))
+        prepared = self._quarantine(ordered, prepared)
         cameras = _after_preparation(cameras, {p.frame.camera.name: p for p in prepared})
         prepared = [p for p in prepared if not p.knocked]
         seeing = judged.unwrap().seeing & {p.frame.camera.name for p in prepared}
@@ -125,9 +132,25 @@ class Fusion:
                 notes.append(f"{share}: knocked? Calibrate it anew")
             elif aligned.moved_m > ODD_SHIFT_M:
                 notes.append(f"its calibration is off by about {1000 * aligned.moved_m:.0f} mm")
+            if aligned.residual_m > self.config.max_residual_m:
+                noise = f"its depth is off by {1000 * aligned.residual_m:.0f} mm on surfaces that are where they should be"
+                notes.append(f"{noise}: noise, heat, or a dirty lens?")
+                knocked = True
             frame = replace(frame, X_base_camera=aligned.X_base_camera)
         view = DepthView(frame.camera, np.array(frame.X_base_camera), depth, weight)
         return _Prepared(frame, view, "; ".join(notes), knocked)
+
+    def _quarantine(self, raw: list[RgbdFrame], prepared: list[_Prepared]) -> list[_Prepared]:
+        """What the monitor says of fixed cameras that could be aligned."""
+        if self._monitor is None or not self.config.align:
+            return prepared
+        poses = {
+            frame.camera.name: (frame.X_base_camera, each.frame.X_base_camera)
+            for frame, each in zip(raw, prepared, strict=True)
+            if frame.camera.name in self._fixed and not each.knocked
+        }
+        drifts = self._monitor.judge(poses)
+        return [_with_drift(each, drifts.get(each.frame.camera.name)) for each in prepared]
 
     def _is_frozen(self, frame: RgbdFrame) -> bool:
         """Whether the depth is, to the last bit, that of an older capture: real depth is never twice the same."""
@@ -149,6 +172,14 @@ class Fusion:
     def _region(self, volume: TsdfVolume) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         high = np.array(volume.tsdf.shape) * volume.voxel_m
         return inverse(volume.X_base_grid), np.zeros(3), high
+
+
+def _with_drift(prepared: _Prepared, drift: Drift | None) -> _Prepared:
+    if drift is None or not drift.quarantined:
+        return prepared
+    how_far = f"{1000 * drift.translation_m:.1f} mm and {np.rad2deg(drift.rotation_rad):.2f} deg"
+    said = f"knocked by about {how_far} since it was calibrated: left out. Calibrate it anew, or set it right"
+    return replace(prepared, note="; ".join(part for part in (prepared.note, said) if part), knocked=True)
 
 
 class _StageClock:

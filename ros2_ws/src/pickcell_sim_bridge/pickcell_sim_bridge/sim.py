@@ -104,7 +104,9 @@ class SimApp:
         """A world with a filled tote, from the parameters as they are now. Its time starts at ``first_step``."""
         seed = int(self.node.get_parameter("seed").value)
         contents = self._contents(str(self.node.get_parameter("tote_file").value))
-        driver = SimDriver.create(self._cell, seed, window=not self.parameters.headless)
+        # whoever fills the tote anew does not touch the cameras: their errors stay those of the start
+        camera_seed = self.parameters.seed
+        driver = SimDriver.create(self._cell, seed, window=not self.parameters.headless, camera_seed=camera_seed)
         try:
             driver.world.steps = first_step
             if contents.skus:
