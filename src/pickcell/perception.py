@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pickcell.blas import limit_blas_threads
 from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer
-from pickcell.completion.choose import make_completer
+from pickcell.completion.choose import LEARNED, make_completer
+from pickcell.completion.registration import CatalogueRegistrar
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.fusion.calibration import CalibrationMonitor
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
@@ -48,7 +49,8 @@ class PerceptionPipeline:
     ) -> None:
         """``urdf``: the robot's description, for leaving the arm out of the images; ``robot_spheres`` replaces what
         would be made of it. ``catalogue``: SKU -> product. ``segmentation``, ``completion``: name of a segmenter
-        (SEGMENTERS) and of a completer (COMPLETERS), unless one is given.
+        (SEGMENTERS) and of a completer (COMPLETERS), unless one is given; with ``learned`` completion an item that is known
+        for what it is gets its product's own shape where that explains it better.
 
         Raises ModelError when a network that it needs is missing or unusable. Holds numpy's matrix library to one thread
         from now on."""
@@ -60,6 +62,7 @@ class PerceptionPipeline:
         gallery = ColorGallery(catalogue)
         self._segmenter = segmenter or make_segmenter(segmentation, cell, gallery)
         self._completer = completer or make_completer(completion, cell)
+        self._registrar = CatalogueRegistrar(cell, catalogue) if completer is None and completion == LEARNED else None
         self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)
         self._cameras: tuple[CameraHealth, ...] = ()
@@ -95,6 +98,10 @@ class PerceptionPipeline:
         start = time.perf_counter()
         identities = self._identifier.identify(completed, manifest)
         timings["identity"] = _ms(start)
+        if self._registrar is not None:
+            start = time.perf_counter()
+            completed = self._registrar.refine_all(completed, identities, scene.volume)
+            timings["completion"] += _ms(start)
         return _outcome(_scene(scene, images, completed, identities, timings))
 
     def _products(self, manifest: Mapping[str, int]) -> list[tuple[Sku, int]]:

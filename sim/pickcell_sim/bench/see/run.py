@@ -10,12 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pickcell.catalogue import load_catalogue
+from pickcell.catalogue import Catalogue, load_catalogue
 from pickcell.cell import CellConfig
 from pickcell.completion import Completed, Completer
 from pickcell.completion.choose import make_completer
+from pickcell.completion.registration import CatalogueRegistrar
 from pickcell.fusion import FusedScene
-from pickcell.identity import ColorGallery
+from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.segmentation import Segmenter, label_images
 from pickcell.segmentation.choose import GEOMETRIC, LEARNED, make_segmenter
 from pickcell.values import Sku
@@ -46,16 +47,21 @@ class Way:
 
     segmenter: Segmenter
     completer: Completer
+    registrar: CatalogueRegistrar | None = None
+    """Lays products over items that are known for what they are."""
 
 
-def way(method: str, cell: CellConfig, gallery: ColorGallery, models: Path | None = None) -> Way | PerView:
+def way(
+    method: str, cell: CellConfig, catalogue: Catalogue, gallery: ColorGallery, models: Path | None = None
+) -> Way | PerView:
     """Raises ValueError for an unknown method, ModelError without a network."""
     if method not in METHODS:
         raise ValueError(f"no method '{method}'; there are {', '.join(METHODS)}")
     if method == PER_VIEW:
         return PerView(cell, models)
     name = STAGES[method]
-    return Way(make_segmenter(name, cell, gallery, models), make_completer(name, cell, models))
+    registrar = CatalogueRegistrar(cell, catalogue) if name == LEARNED else None
+    return Way(make_segmenter(name, cell, gallery, models), make_completer(name, cell, models), registrar)
 
 
 @dataclass
@@ -64,6 +70,8 @@ class Seen:
 
     instances: InstanceTally = field(default_factory=InstanceTally)
     shapes: ShapeTally = field(default_factory=ShapeTally)
+    unregistered: ShapeTally = field(default_factory=ShapeTally)
+    """Of the same items before products were laid over them; empty where that is not done."""
     times_ms: dict[str, list[float]] = field(default_factory=dict)
     scenes: int = 0
     unseen: int = 0
@@ -84,6 +92,7 @@ def run(
     """See every scene by every method. Raises what :func:`way` and reading raise."""
     catalogue = load_catalogue()
     gallery = ColorGallery(catalogue)
+    identifier = SizeAndColorIdentifier(catalogue, gallery=gallery)
     ways: dict[tuple[str, str], Way | PerView] = {}
     results: Results = {}
     for done, path in enumerate(files, 1):
@@ -95,7 +104,7 @@ def run(
         products = [(catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue]
         for name in names:
             if (name, views.cell.name) not in ways:
-                ways[name, views.cell.name] = way(name, views.cell, gallery, models)
+                ways[name, views.cell.name] = way(name, views.cell, catalogue, gallery, models)
             seen = results.setdefault((name, suite), Seen())
             seen.scenes += 1
             if fused is None:
@@ -106,7 +115,7 @@ def run(
                 seen.instances.matches += how.matches(scene, fused)
                 continue
             picture = pictures / f"{scene.name}-{name}.png" if pictures else None
-            times = _see(seen, how, scene, fused, products, picture)
+            times = _see(seen, how, scene, fused, products, identifier, picture)
             if done > WARM_UP:
                 for stage, ms in {"fusion": fusion_ms, **times, "full_update": fusion_ms + sum(times.values())}.items():
                     seen.times_ms.setdefault(stage, []).append(ms)
@@ -115,7 +124,13 @@ def run(
 
 
 def _see(
-    seen: Seen, how: Way, scene: LabelledScene, fused: FusedScene, products: list[tuple[Sku, int]], picture: Path | None
+    seen: Seen,
+    how: Way,
+    scene: LabelledScene,
+    fused: FusedScene,
+    products: list[tuple[Sku, int]],
+    identifier: Identifier,
+    picture: Path | None,
 ) -> dict[str, float]:
     start = time.perf_counter()
     segmentation = how.segmenter.segment(fused, products)
@@ -123,14 +138,22 @@ def _see(
     middle = time.perf_counter()
     completed = how.completer.complete_all(fused.cloud, segmentation.labels, fused.volume)
     end = time.perf_counter()
+    final, registration_s = completed, 0.0
+    if how.registrar is not None:
+        identities = identifier.identify(completed, scene.manifest)
+        start_of_registration = time.perf_counter()
+        final = how.registrar.refine_all(completed, identities, fused.volume)
+        registration_s = time.perf_counter() - start_of_registration
     truth = np.concatenate([scene.item_pixels[v.camera.name].ravel() for v in fused.views])
     predicted = np.concatenate([image.ravel() for image in labels])
     rank = [graspable(each) for each in completed]
     seen.instances.matches.append(match_scene(truth, predicted, segmentation.confidence.tolist(), rank))
-    _score_shapes(seen.shapes, scene, truth, predicted, completed)
+    _score_shapes(seen.shapes, scene, truth, predicted, final)
+    if how.registrar is not None:
+        _score_shapes(seen.unregistered, scene, truth, predicted, completed)
     if picture is not None:
         _draw(scene, fused, labels, picture)
-    return {"segmentation": 1e3 * (middle - start), "completion": 1e3 * (end - middle)}
+    return {"segmentation": 1e3 * (middle - start), "completion": 1e3 * (end - middle + registration_s)}
 
 
 def graspable(item: Completed) -> float:
@@ -208,9 +231,10 @@ def _joined(parts: Sequence[Seen]) -> Seen:
     out = Seen()
     for part in parts:
         out.instances.matches += part.instances.matches
-        out.shapes.scores += part.shapes.scores
-        for name in ("right", "points", "said"):
-            setattr(out.shapes, name, getattr(out.shapes, name) + getattr(part.shapes, name))
+        for mine, theirs in ((out.shapes, part.shapes), (out.unregistered, part.unregistered)):
+            mine.scores += theirs.scores
+            for name in ("right", "points", "said"):
+                setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
         for stage, times in part.times_ms.items():
             out.times_ms.setdefault(stage, []).extend(times)
         out.scenes += part.scenes
@@ -229,11 +253,12 @@ def _metrics(seen: Seen) -> dict[str, Metric]:
     metrics["average_precision"] = Metric.of(ap, "mean over IoU .5 to .95")
     metrics["over_segmentation"] = Metric.of(wilson(*tally.torn()), "share of items")
     metrics["under_segmentation"] = Metric.of(wilson(*tally.joined()), "share of instances")
+    for prefix, shapes in (("", seen.shapes), ("unregistered_", seen.unregistered)):
+        if shapes.scores:
+            chamfer, iou = np.array([1e3 * s.chamfer_m for s in shapes.scores]), np.array([s.iou for s in shapes.scores])
+            metrics[f"{prefix}chamfer_mm"] = Metric.of(bootstrap(chamfer, lambda s: float(np.mean(s))), "mm, Chamfer-L1")
+            metrics[f"{prefix}completion_iou"] = Metric.of(bootstrap(iou, lambda s: float(np.mean(s))), "share of volume")
     if seen.shapes.scores:
-        chamfer = np.array([1e3 * s.chamfer_m for s in seen.shapes.scores])
-        iou = np.array([s.iou for s in seen.shapes.scores])
-        metrics["chamfer_mm"] = Metric.of(bootstrap(chamfer, lambda s: float(np.mean(s))), "mm, Chamfer-L1")
-        metrics["completion_iou"] = Metric.of(bootstrap(iou, lambda s: float(np.mean(s))), "share of volume")
         error = seen.shapes.calibration_error()
         metrics["confidence_calibration_error"] = Metric(error, error, error, "mean gap, no interval")
     return metrics
