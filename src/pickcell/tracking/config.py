@@ -19,6 +19,8 @@ class TrackingConfig:
     """A difference of colour (CIELAB) at which a point's agreement counts 1/e."""
     still_score: float = 0.62
     """An item whose points agree so well where it last was has not moved."""
+    still_share: float = 0.8
+    """... or this share as well as at the start."""
     kept_score: float = 0.45
     """A new place is believed from this agreement on."""
     far_score: float = 0.6

@@ -32,8 +32,9 @@ COLOR_BLIND = 1e6
 """Scale at which colour says nothing: a can that rolls shows another side."""
 _CLIMBS = 2
 """As many of the coarse search's best places are refined."""
-_START_DETAIL = 90
+_START_DETAIL = 60
 """Points that take part in the coarse search."""
+_FINE_DETAIL = 120
 
 
 class TrackState(Enum):
@@ -65,8 +66,12 @@ class _Model:
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
     lab: NDArray[np.float64]
-    in_sight: int
-    """Points in sight at the first update."""
+    in_sight: int = 1
+    """Points in sight at the start."""
+    score: float = 1.0
+    """How well they agreed then: dark and shiny things never agree well."""
+    misses: int = 0
+    """Searches in a row that did not find it."""
 
 
 class Tracker:
@@ -82,9 +87,13 @@ class Tracker:
         """The last update's, in the order of their ids."""
         return tuple(self._tracks[i] for i in sorted(self._tracks))
 
-    def start(self, instances: Sequence[Instance]) -> None:
-        """Follow these from now on; what was followed before is forgotten. Instances without points are left out."""
+    def start(self, instances: Sequence[Instance], sights: Sights) -> None:
+        """Follow these from now on; what was followed before is forgotten. ``sights``: what they were found in. Instances
+        without points are left out."""
         self._models = {each.id: self._model(each.visible) for each in instances if len(each.visible)}
+        for i, model in self._models.items():
+            here = self._agree(i, np.eye(4), sights)
+            self._models[i] = replace(model, in_sight=max(here.in_sight, 1), score=here.score)
         self._tracks = {i: Track(i, np.eye(4), TrackState.STILL, 1.0) for i in self._models}
 
     def cloud(self, instance_id: int) -> NDArray[np.float64]:
@@ -110,41 +119,39 @@ class Tracker:
         rows = np.arange(0, len(visible), step)
         rgb = np.ascontiguousarray(visible.colors[rows][None])
         lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0].astype(np.float64)
-        return _Model(visible.points[rows].astype(np.float64), visible.normals[rows].astype(np.float64), lab, 0)
+        return _Model(visible.points[rows].astype(np.float64), visible.normals[rows].astype(np.float64), lab)
 
     def _where_it_was(self, i: int, sights: Sights) -> Track | None:
         """The track when the item is where it was, or hidden there; None when it has to be searched for."""
         config, model, last = self.config, self._models[i], self._tracks[i]
         here = self._agree(i, last.X_base_start, sights)
-        if model.in_sight == 0:
-            model = self._models[i] = replace(model, in_sight=max(here.in_sight, 1))
         if here.in_sight < max(config.seen_points, config.seen_share * model.in_sight):
             if here.behind_robot > max(here.hidden, here.in_sight):
                 return replace(last, state=TrackState.HIDDEN, score=here.score)
             if last.state is TrackState.HIDDEN and here.hidden > here.in_sight:  # it was searched for when it went
                 return replace(last, score=here.score)
-        elif here.score >= config.still_score:
+        elif here.score >= min(config.still_score, config.still_share * model.score):
+            self._models[i] = replace(model, misses=0)
             return replace(last, state=TrackState.STILL, score=here.score)
         return None
 
     def _search_for(self, i: int, sights: Sights) -> Track:
-        config, last = self.config, self._tracks[i]
-        here = self._agree(i, last.X_base_start, sights)
-        best, score = last.X_base_start, here.score
+        config, model, last = self.config, self._models[i], self._tracks[i]
         near, far = (config.reach_m, config.grid_m), (config.far_reach_m, config.far_grid_m)
-        ways = ((near, config.color_scale, config.kept_score), (far, config.color_scale, config.far_score),
-                (near, COLOR_BLIND, config.blind_score))  # fmt: skip
+        ways = [(near, config.color_scale, config.kept_score), (far, config.color_scale, config.far_score),
+                (near, COLOR_BLIND, config.blind_score)]  # fmt: skip
+        if model.misses:  # it was not to be found in any way: one way per update, so that watching keeps its pace
+            ways = [ways[model.misses % len(ways)]]
         for (reach, grid), color_scale, enough in ways:
             found, at = self._search(i, sights, reach, grid, color_scale)
             if at.score >= enough and at.in_sight >= config.seen_points:
-                best, score = found, at.score
-                break
-        else:
-            covered = here.hidden + here.behind_robot
-            state = TrackState.HIDDEN if covered > 2 * here.in_sight else TrackState.LOST
-            return replace(last, state=state, score=here.score)
-        moved = float(np.linalg.norm((best - last.X_base_start)[:3, 3])) if best is not last.X_base_start else 0.0
-        return Track(i, best, TrackState.MOVED if moved > 0.0 else TrackState.STILL, score)
+                self._models[i] = replace(model, misses=0)
+                return Track(i, found, TrackState.MOVED, at.score)
+        self._models[i] = replace(model, misses=model.misses + 1)
+        here = self._agree(i, last.X_base_start, sights)
+        covered = here.hidden + here.behind_robot
+        state = TrackState.HIDDEN if covered > 2 * here.in_sight else TrackState.LOST
+        return replace(last, state=state, score=here.score)
 
     def _agree(self, i: int, X: Pose, sights: Sights, color_scale: float | None = None) -> Agreement:
         c, model = self.config, self._models[i]
@@ -180,13 +187,14 @@ class Tracker:
     def _refine(self, i: int, X: Pose, sights: Sights, color_scale: float) -> tuple[Pose, float]:
         """Climb along and about the axes, with halving steps; the place and its worth."""
         model, shift, turn = self._models[i], self.config.fine_m, self.config.fine_rad
-        value = float(self._values(i, X[None], sights, color_scale)[0])
+        detail = max(1, len(model.points) // _FINE_DETAIL)
+        value = float(self._values(i, X[None], sights, color_scale, detail)[0])
         ways = np.vstack([np.eye(6), -np.eye(6)])
         for _ in range(_LEVELS):
             for _ in range(_ROUNDS):
                 centre = model.points.mean(axis=0) @ X[:3, :3].T + X[:3, 3]
                 poses = _moved(X, centre, shift * ways[:, :3], turn * ways[:, 3:])
-                values = self._values(i, poses, sights, color_scale)
+                values = self._values(i, poses, sights, color_scale, detail)
                 k = int(values.argmax())
                 if values[k] <= value + 1e-4:
                     break

@@ -64,7 +64,9 @@ class Watch:
         self._corrections = {
             frame.camera.name: frame.X_base_camera @ inverse(raw_poses[frame.camera.name]) for frame in fused.frames
         }
-        self.tracker.start(instances)
+        views = [_thinned(view) for view in fused.views]
+        colors = [np.ascontiguousarray(frame.color[::SKIP, ::SKIP]) for frame in fused.frames]
+        self.tracker.start(instances, sights_of(views, colors, self._X_base_tote))
 
     def update(
         self,
@@ -107,6 +109,11 @@ class Watch:
         )
         depth, weight = prepare_depth(small, self._config, spheres)
         return DepthView(small.camera, X, depth, weight), np.asarray(small.color)
+
+
+def _thinned(view: DepthView) -> DepthView:
+    depth, weight = (np.ascontiguousarray(each[::SKIP, ::SKIP]) for each in (view.depth_m, view.weight))
+    return DepthView(_skipped(view.camera), view.X_base_camera, depth, weight)
 
 
 def _skipped(camera: CameraModel) -> CameraModel:
