@@ -14,10 +14,13 @@ from pickcell.completion.choose import make_completer
 from pickcell.completion.column_shape import OUTPUTS, Columns, read_answer, refine, surface_of
 from pickcell.completion.columns import CELLS, CHANNELS, LEVELS, MAPS, column_map
 from pickcell.completion.learned import Calibration, ColumnNetwork, LearnedCompleter
+from pickcell.completion.picture import BACKGROUND, SIZE, draw_shapes
 from pickcell.fusion import FusedScene, Fusion
 from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell.network import ModelError
 from pickcell.segmentation import PatchSegmenter
+from pickcell.values import Identity, Instance
+from pickcell.values import Scene as WholeScene
 
 CELL = synthetic.cell()
 INNER = np.asarray(CELL.totes["source"].inner)
@@ -152,3 +155,15 @@ def test_confidence_without_calibration_is_the_networks_own(scene: Scene) -> Non
     plain = LearnedCompleter(CELL, network).complete_all(fused.cloud, labels, fused.volume)
     assert len(plain) == len(shapes)
     assert any(not np.array_equal(a.shape.confidence, b.shape.confidence) for a, b in zip(plain, shapes))
+
+
+def test_the_picture_shows_what_was_measured_beside_what_is_believed(scene: Scene) -> None:
+    fused, _, shapes, _ = scene
+    instances = tuple(Instance(i, s.visible, s.shape, Identity.unknown(), s.exposure) for i, s in enumerate(shapes, 1))
+    seen = WholeScene(fused.stamp_s, instances, fused.occupancy, fused.heightmaps)
+    picture = draw_shapes(seen)
+    assert picture.shape == (SIZE[0], 2 * SIZE[1], 3)
+    left, right = (picture[:, part] != BACKGROUND for part in (slice(0, SIZE[1]), slice(SIZE[1], None)))
+    assert 0.02 < left.any(axis=2).mean() < right.any(axis=2).mean(), "full shapes fill more than what was seen"
+    empty = draw_shapes(replace(seen, instances=()))
+    assert (empty == BACKGROUND).all()

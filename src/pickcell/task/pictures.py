@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.cell import HandConfig
+from pickcell.completion.picture import draw_shapes
 from pickcell.grasping.draw import draw_decision
 from pickcell.segmentation.overlay import draw_overlay
 from pickcell.task.record import PickReport
-from pickcell.values import GraspCandidate, GraspDecision, Scene, SceneView
+from pickcell.values import GraspCandidate, GraspDecision, Scene
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,13 @@ class PickPictures:
         self._report = report
 
     def scene(self, moment: str, scene: Scene) -> None:
-        """Each view with its instances outlined and named."""
+        """Each view with its instances outlined and named; what was measured beside the full shapes that are believed."""
         if self._directory is None:
             return
         for view in scene.views:
-            self._save(moment, view, draw_overlay(view, scene))
+            self._save(moment, view.camera.name, draw_overlay(view, scene))
+        if scene.instances:
+            self._save(moment, "shapes", draw_shapes(scene))
 
     def decision(self, scene: Scene, decision: GraspDecision, ranked: tuple[GraspCandidate, ...], chosen: int) -> None:
         """Each view with its instances; the views that see the target best also with the chosen grasp and its rivals."""
@@ -46,11 +49,11 @@ class PickPictures:
         best = sorted(scene.views, key=lambda view: -np.count_nonzero(view.labels == target))[:DECISION_VIEWS]
         for view in best:
             image = draw_decision(view, ranked[:DRAWN_CANDIDATES], self._hand, decision.rejected, chosen, target)
-            self._save("grasp", view, image)
+            self._save("grasp", view.camera.name, image)
 
-    def _save(self, moment: str, view: SceneView, image: NDArray[np.uint8]) -> None:
+    def _save(self, moment: str, what: str, image: NDArray[np.uint8]) -> None:
         assert self._directory is not None
-        name = f"{max(1, self._report.attempts)}_{moment.replace(' ', '_')}_{view.camera.name}.jpg"
+        name = f"{max(1, self._report.attempts)}_{moment.replace(' ', '_')}_{what}.jpg"
         encoded, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -58,4 +61,4 @@ class PickPictures:
         except OSError as error:  # a picture is not worth a pick
             log.warning("picture %s not written: %s", name, error)
             return
-        self._report.images[f"attempt {max(1, self._report.attempts)}, {moment}, {view.camera.name}"] = name
+        self._report.images[f"attempt {max(1, self._report.attempts)}, {moment}, {what}"] = name
