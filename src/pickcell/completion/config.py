@@ -1,4 +1,4 @@
-"""Settings of geometric completion."""
+"""Settings of completion."""
 
 from __future__ import annotations
 
@@ -28,3 +28,4 @@ class CompletionConfig:
     show a side as well."""
     plate_tilt_rad: float = 0.17
     min_thickness_m: float = 0.001
+    threads: int = 2

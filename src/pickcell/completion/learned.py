@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,20 @@ class LearnedCompleter:
         normals = transform_vectors(self._X_tote_base, cloud.normals)
         tops = TopMap(points, labels, self._inner, self.config.spacing_m)
         maps = self.maps(points, normals, labels, volume)
-        out = []
-        for instance, (at, columns) in enumerate(zip(maps, self._network.answer(maps)), 1):
-            rows = np.flatnonzero(labels == instance)
+        order = np.argsort(labels, kind="stable")
+        bounds = np.searchsorted(labels[order], np.arange(1, len(maps) + 2))
+
+        def complete(instance: int, at: ColumnMap, columns: Columns) -> Completed:
+            rows = order[bounds[instance - 1] : bounds[instance]]
             inferred = self._inferred(at, columns, volume)
             measured = (points[rows], normals[rows], np.ones(len(rows)))
             visible = cloud.select(rows)
             box = fit_box(np.vstack([measured[0], inferred[0]]), np.vstack([measured[1], inferred[1]]), UP)
             shape, in_tote = assemble(visible, [measured, inferred], box, self._X_base_tote, self.config)
-            out.append(Completed(visible, shape, extents_seen(measured[0], *box), tops.exposure(instance, in_tote)))
-        return out
+            return Completed(visible, shape, extents_seen(measured[0], *box), tops.exposure(instance, in_tote))
+
+        with ThreadPoolExecutor(self.config.threads) as pool:
+            return list(pool.map(complete, range(1, len(maps) + 1), maps, self._network.answer(maps)))
 
     def maps(
         self, points: NDArray[np.float64], normals: NDArray[np.float64], labels: NDArray[np.int32], volume: TsdfVolume
@@ -111,7 +116,8 @@ class LearnedCompleter:
         """What the network is asked about each instance 1..max of ``labels`` (N,); the cloud in the tote's frame."""
         count = int(labels.max(initial=0))
         args = (points, normals, labels, self._inner, volume, self._X_base_tote)
-        return [column_map(instance, *args) for instance in range(1, count + 1)]
+        with ThreadPoolExecutor(self.config.threads) as pool:
+            return list(pool.map(lambda instance: column_map(instance, *args), range(1, count + 1)))
 
     def _inferred(
         self, at: ColumnMap, columns: Columns, volume: TsdfVolume

@@ -8,6 +8,7 @@ axes. It competes with what the completer made of the item, and wins where it ex
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,8 +65,12 @@ class CatalogueRegistrar:
         self.config = config or RegistrationConfig()
 
     def refine_all(self, items: Sequence[Completed], identities: Sequence[Identity], volume: TsdfVolume) -> list[Completed]:
-        """Each item as it was, or with the shape of the product that it is taken for."""
-        return [self._refine(item, identity, volume) for item, identity in zip(items, identities, strict=True)]
+        """Each item as it was, or with the shape of the product that it is taken for. Raises ValueError when there are not
+        as many identities as items."""
+        if len(items) != len(identities):
+            raise ValueError(f"{len(items)} items, but {len(identities)} identities")
+        with ThreadPoolExecutor(self._completion.threads) as pool:
+            return list(pool.map(lambda item, identity: self._refine(item, identity, volume), items, identities))
 
     def _refine(self, item: Completed, identity: Identity, volume: TsdfVolume) -> Completed:
         sku = self._catalogue.get(identity.sku) if identity.sku else None
