@@ -19,9 +19,9 @@ from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.data.generate import SceneJob, Variety
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
 from pickcell_sim.data.sequence import Movement, SequenceJob
+from pickcell_sim.data.views import SceneViews
 from pickcell_sim.training.columns import column_set, scene_maps
 from pickcell_sim.training.crops import crop_set, scene_crops
-from pickcell_sim.training.views import SceneViews
 
 PILE = load_suite("pile").model_copy(update={"split": "train"})
 

@@ -18,7 +18,7 @@ from pickcell.cell import CellConfig
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.geometry import inverse, transform_points
 from pickcell_sim.data.scene_file import read_scene
-from pickcell_sim.training.views import SceneViews
+from pickcell_sim.data.views import SceneViews
 
 ROUNDS = 5
 

@@ -36,12 +36,12 @@ def segmentation(
 ) -> None:
     """The affinity network of instance segmentation. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
-    from pickcell.learning.affinity_net import AffinityFit
+    from pickcell.learning.training import Fit
     from pickcell_sim.training.affinity import AffinityTraining, train
 
     if afresh:
         checkpoint.unlink(missing_ok=True)
-    job = AffinityTraining(scenes, models, checkpoint, AffinityFit(minutes=minutes, seed=seed))
+    job = AffinityTraining(scenes, models, checkpoint, Fit(minutes=minutes, seed=seed))
     _run(lambda say: train(job, say), checkpoint, console)
 
 
@@ -58,12 +58,12 @@ def completion(
 ) -> None:
     """The column network of shape completion. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
-    from pickcell.learning.column_net import ColumnFit
+    from pickcell.learning.training import Fit
     from pickcell_sim.training.completion import CompletionTraining, train
 
     if afresh:
         checkpoint.unlink(missing_ok=True)
-    job = CompletionTraining(scenes, models, checkpoint, ColumnFit(minutes=minutes, seed=seed))
+    job = CompletionTraining(scenes, models, checkpoint, Fit(minutes=minutes, batch=32, learning_rate=2e-3, seed=seed))
     _run(lambda say: train(job, say), checkpoint, console)
 
 

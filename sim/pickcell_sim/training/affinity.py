@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pickcell.learning.affinity_net import AffinityFit, export, fit, held_out_loss
+from pickcell.learning.affinity_net import export, fit, held_out_loss
+from pickcell.learning.training import Fit
 from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.choose import NETWORK, WEIGHTS
 from pickcell_sim.bench.result import commit_id, machine_facts
@@ -28,7 +29,7 @@ class AffinityTraining:
     scenes: Path
     models: Path
     checkpoint: Path
-    fit: AffinityFit
+    fit: Fit
     evidence_scenes: int = 60
     """Scenes, spread over those trained on and half of them those watched with, that the evidence is weighed on."""
 

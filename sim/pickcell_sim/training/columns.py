@@ -18,8 +18,8 @@ from pickcell.learning.column_net import ColumnSet
 from pickcell.segmentation import PatchSegmenter
 from pickcell_sim.bench.see.instances import overlaps
 from pickcell_sim.data.scene_file import ItemTruth, LabelledScene, read_scene
+from pickcell_sim.data.views import SceneViews
 from pickcell_sim.training.evidence import item_of_points
-from pickcell_sim.training.views import SceneViews
 
 MIN_POINTS = 60
 SAME_IOU = 0.5

@@ -11,15 +11,16 @@ from scipy.spatial import cKDTree
 
 from pickcell.completion.choose import CALIBRATION, NETWORK
 from pickcell.completion.learned import Calibration, ColumnNetwork, LearnedCompleter
-from pickcell.learning.column_net import ColumnFit, export, fit, held_out_loss
+from pickcell.learning.column_net import export, fit, held_out_loss
+from pickcell.learning.training import Fit
 from pickcell_sim.bench.result import commit_id, machine_facts
 from pickcell_sim.bench.see.shapes import NEAR_M
 from pickcell_sim.data.scene_file import read_scene, scene_files
+from pickcell_sim.data.views import SceneViews
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.training.affinity import split_fills
 from pickcell_sim.training.columns import MIN_POINTS, column_set
 from pickcell_sim.training.evidence import item_of_points
-from pickcell_sim.training.views import SceneViews
 
 SCENES, WATCHED_SCENES = 560, 56
 """As many scenes, spread over all there are, are trained on, and watched and calibrated with: maps are large."""
@@ -35,7 +36,7 @@ class CompletionTraining:
     scenes: Path
     models: Path
     checkpoint: Path
-    fit: ColumnFit
+    fit: Fit
 
 
 def train(job: CompletionTraining, say: Callable[[str], None] = print) -> None:

@@ -17,7 +17,7 @@ from pickcell.segmentation import crop as crop_module
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH, Crop, crop_input, tote_crop
 from pickcell.segmentation.offsets import VOTES
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
-from pickcell_sim.training.views import SceneViews
+from pickcell_sim.data.views import SceneViews
 
 MIN_ITEM_PIXELS = 60
 """A crop that shows fewer pixels of items is left out."""

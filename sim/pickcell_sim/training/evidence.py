@@ -29,7 +29,7 @@ from pickcell.segmentation.votes import PatchVotes
 from pickcell.values import Sku
 from pickcell_sim.bench.see.instances import overlaps
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
-from pickcell_sim.training.views import SceneViews
+from pickcell_sim.data.views import SceneViews
 
 REUNITE_BIASES = (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0)
 BIASES = (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5)

@@ -3,7 +3,6 @@ affinities at short and long offsets (S. Wolf et al., "The Mutex Watershed", ECC
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pickcell.learning import training
+from pickcell.learning.training import Fit
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
 from pickcell.segmentation.offsets import CHANNELS_OUT, LOGITS, OFFSETS, STRIDE, VOTE_HEIGHT_M, VOTE_PX, pixel_centres
 
@@ -19,21 +20,6 @@ WIDTHS = (24, 48, 80, 112, 128)
 """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the crop."""
 VOTE_SHARE = 0.3
 """Weight of the votes' error against the mean cross-entropy."""
-
-
-@dataclass(frozen=True)
-class AffinityFit:
-    """How the network is trained."""
-
-    minutes: float = 30.0
-    """Wall time in all, over restarts."""
-    batch: int = 8
-    learning_rate: float = 2.5e-3
-    weight_decay: float = 1e-4
-    warm_up: float = 0.03
-    """Share of the time in which the learning rate rises."""
-    checkpoint_s: float = 60.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,88 +163,30 @@ def _lose_depth(geometry: NDArray[np.float32], rng: np.random.Generator) -> None
         geometry[:, r : r + dr, c : c + dc] = 0.0
 
 
-def fit(crops: CropSet, held_out: CropSet, config: AffinityFit, checkpoint: Path, say: Callable[[str], None] = print) -> Any:
-    """Train for the time given, going on from ``checkpoint`` when there is one. Returns the network.
+def fit(crops: CropSet, held_out: CropSet, config: Fit, checkpoint: Path, say: Callable[[str], None] = print) -> Any:
+    """Train for the time given, see :func:`pickcell.learning.training.fit`. Returns the network."""
 
-    Raises ValueError without crops.
-    """
-    import torch
-
-    if len(crops) == 0:
-        raise ValueError("nothing to train on: no crops")
-    torch.manual_seed(config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = build_network().to(device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    spent_s, step = 0.0, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        spent_s, step = float(state["spent_s"]), int(state["step"])
-        say(f"going on from {checkpoint} at {spent_s / 60:.1f} of {config.minutes:.1f} min, step {step}")
-    rng = np.random.default_rng([config.seed, step])
-    budget_s, last, kept_s, losses = 60.0 * config.minutes, time.monotonic(), spent_s, []
-    while spent_s < budget_s:
-        share = spent_s / budget_s
-        rate = min(1.0, (share + 1e-3) / config.warm_up) * 0.5 * (1.0 + np.cos(np.pi * share))
-        for group in optimiser.param_groups:
-            group["lr"] = float(config.learning_rate * rate)
-        index = np.sort(rng.choice(len(crops), min(config.batch, len(crops)), replace=False))
+    def loss_of(net: Any, index: NDArray[np.intp], rng: np.random.Generator) -> Any:
         x, item, votes = batch_of(crops, index, rng)
-        net.train()
-        with torch.autocast(device.type, dtype=torch.bfloat16):  # twice as fast where the processor knows it
-            answer = net(x.to(device, memory_format=torch.channels_last))
-        loss = affinity_loss(answer.float(), item.to(device), votes.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        step += 1
-        now = time.monotonic()
-        spent_s, last = spent_s + now - last, now
-        if spent_s - kept_s > config.checkpoint_s or spent_s >= budget_s:
-            _keep(net, optimiser, spent_s, step, checkpoint)
-            value = held_out_loss(net, held_out)
-            say(f"{spent_s / 60:5.1f} min, step {step}, loss {np.mean(losses):.4f}, held out {value:.4f}")
-            kept_s, losses, last = spent_s, [], time.monotonic()
-    return net.to("cpu")
+        said = training.answer(net, x)
+        return affinity_loss(said, item.to(said.device), votes.to(said.device))
+
+    return training.fit(
+        build_network(), len(crops), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint, say
+    )
 
 
 def held_out_loss(net: Any, crops: CropSet, limit: int = 96) -> float:
     """Loss on crops that were not trained on, as they are; NaN when there are none."""
-    import torch
 
-    if len(crops) == 0:
-        return float("nan")
-    device = next(net.parameters()).device
-    net.eval()
-    index = np.linspace(0, len(crops) - 1, min(limit, len(crops))).astype(np.intp)
-    losses = []
-    with torch.no_grad():
-        for start in range(0, len(index), 8):
-            x, item, votes = batch_of(crops, index[start : start + 8], None)
-            losses.append(float(affinity_loss(net(x.to(device)), item.to(device), votes.to(device))))
-    return float(np.mean(losses))
+    def loss_of(net: Any, index: NDArray[np.intp]) -> Any:
+        device = next(net.parameters()).device
+        x, item, votes = (each.to(device) for each in batch_of(crops, index, None))
+        return affinity_loss(net(x), item, votes)
 
-
-def _keep(net: Any, optimiser: Any, spent_s: float, step: int, checkpoint: Path) -> None:
-    import torch
-
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    half_way = checkpoint.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent_s": spent_s, "step": step}, half_way)
-    half_way.replace(checkpoint)
+    return training.mean_loss(net, len(crops), limit, 8, loss_of)
 
 
 def export(net: Any, path: Path) -> None:
     """Write the network as ONNX, for any number of crops at once."""
-    import torch
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    net = net.to("cpu").eval()
-    torch.onnx.export(
-        net, (torch.zeros(1, CHANNELS, HEIGHT, WIDTH),), str(path), input_names=["crops"], output_names=["logits"],
-        dynamic_axes={"crops": {0: "n"}, "logits": {0: "n"}}, opset_version=17, dynamo=False,
-    )  # fmt: skip
+    training.export(net, path, (CHANNELS, HEIGHT, WIDTH), "crops", "logits")

@@ -7,7 +7,6 @@ under a Laplace likelihood with a scale of its own (A. Kendall and Y. Gal, NeurI
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +17,13 @@ from numpy.typing import NDArray
 
 from pickcell.completion.column_shape import LEAST_SPREAD, OFFSET_UNIT_M, OUTPUTS, SPREAD_UNIT_M
 from pickcell.completion.columns import CELLS, CHANNELS, HEIGHT_UNIT_M, MAPS
+from pickcell.learning import training
+from pickcell.learning.training import Fit
 
 WIDTHS = (32, 48, 72, 96)
 """Channels at 1, 1/2, 1/4 and 1/8 of the map."""
 LARGEST_ERROR = 8.0
 """Errors of heights count up to so many SPREAD_UNIT_M."""
-
-
-@dataclass(frozen=True)
-class ColumnFit:
-    """How the network is trained."""
-
-    minutes: float = 20.0
-    """Wall time in all, over restarts."""
-    batch: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warm_up: float = 0.03
-    checkpoint_s: float = 60.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,91 +139,30 @@ def _lose_points(x: NDArray[np.float32], rng: np.random.Generator) -> None:
         x[(channels, *part)] = 0.0
 
 
-def fit(
-    data: ColumnSet, held_out: ColumnSet, config: ColumnFit, checkpoint: Path, say: Callable[[str], None] = print
-) -> Any:
-    """Train for the time given, going on from ``checkpoint`` when there is one. Returns the network.
+def fit(data: ColumnSet, held_out: ColumnSet, config: Fit, checkpoint: Path, say: Callable[[str], None] = print) -> Any:
+    """Train for the time given, see :func:`pickcell.learning.training.fit`. Returns the network."""
 
-    Raises ValueError without data.
-    """
-    import torch
+    def loss_of(net: Any, index: NDArray[np.intp], rng: np.random.Generator) -> Any:
+        maps, *truth = batch_of(data, index, rng)
+        said = training.answer(net, maps)
+        return column_loss(said, maps.to(said.device), *(each.to(said.device) for each in truth))
 
-    if len(data) == 0:
-        raise ValueError("nothing to train on: no column maps")
-    torch.manual_seed(config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = build_network().to(device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    spent_s, step = 0.0, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        spent_s, step = float(state["spent_s"]), int(state["step"])
-        say(f"going on from {checkpoint} at {spent_s / 60:.1f} of {config.minutes:.1f} min, step {step}")
-    rng = np.random.default_rng([config.seed, step])
-    budget_s, last, kept_s, losses = 60.0 * config.minutes, time.monotonic(), spent_s, []
-    while spent_s < budget_s:
-        share = spent_s / budget_s
-        rate = min(1.0, (share + 1e-3) / config.warm_up) * 0.5 * (1.0 + np.cos(np.pi * share))
-        for group in optimiser.param_groups:
-            group["lr"] = float(config.learning_rate * rate)
-        index = np.sort(rng.choice(len(data), min(config.batch, len(data)), replace=False))
-        maps, inside, top, bottom = (t.to(device) for t in batch_of(data, index, rng))
-        net.train()
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            answer = net(maps.to(memory_format=torch.channels_last))
-        loss = column_loss(answer.float(), maps, inside, top, bottom)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        losses.append(float(loss.detach()))
-        step += 1
-        now = time.monotonic()
-        spent_s, last = spent_s + now - last, now
-        if spent_s - kept_s > config.checkpoint_s or spent_s >= budget_s:
-            keep(net, optimiser, spent_s, step, checkpoint)
-            value = held_out_loss(net, held_out)
-            say(f"{spent_s / 60:5.1f} min, step {step}, loss {np.mean(losses):.4f}, held out {value:.4f}")
-            kept_s, losses, last = spent_s, [], time.monotonic()
-    return net.to("cpu")
+    return training.fit(
+        build_network(), len(data), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint, say
+    )
 
 
 def held_out_loss(net: Any, data: ColumnSet, limit: int = 512) -> float:
     """Loss on maps that were not trained on, as they are; NaN when there are none."""
-    import torch
 
-    if len(data) == 0:
-        return float("nan")
-    device = next(net.parameters()).device
-    net.eval()
-    index = np.linspace(0, len(data) - 1, min(limit, len(data))).astype(np.intp)
-    losses = []
-    with torch.no_grad():
-        for start in range(0, len(index), 32):
-            maps, *truth = (t.to(device) for t in batch_of(data, index[start : start + 32], None))
-            losses.append(float(column_loss(net(maps), maps, *truth)))
-    return float(np.mean(losses))
+    def loss_of(net: Any, index: NDArray[np.intp]) -> Any:
+        device = next(net.parameters()).device
+        maps, *truth = (each.to(device) for each in batch_of(data, index, None))
+        return column_loss(net(maps), maps, *truth)
 
-
-def keep(net: Any, optimiser: Any, spent_s: float, step: int, checkpoint: Path) -> None:
-    """Write a checkpoint; it appears under its name only when it is complete."""
-    import torch
-
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    half_way = checkpoint.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent_s": spent_s, "step": step}, half_way)
-    half_way.replace(checkpoint)
+    return training.mean_loss(net, len(data), limit, 32, loss_of)
 
 
 def export(net: Any, path: Path) -> None:
     """Write the network as ONNX, for any number of maps at once."""
-    import torch
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    net = net.to("cpu").eval()
-    torch.onnx.export(
-        net, (torch.zeros(1, CHANNELS, CELLS, CELLS),), str(path), input_names=["maps"], output_names=["columns"],
-        dynamic_axes={"maps": {0: "n"}, "columns": {0: "n"}}, opset_version=17, dynamo=False,
-    )  # fmt: skip
+    training.export(net, path, (CHANNELS, CELLS, CELLS), "maps", "columns")

@@ -27,8 +27,8 @@ from pickcell_sim.bench.see.shapes import ShapeTally
 from pickcell_sim.bench.see.tracks import TrackTally, follow, sequences
 from pickcell_sim.bench.statistics import bootstrap, wilson
 from pickcell_sim.data.scene_file import LabelledScene, read_scene
+from pickcell_sim.data.views import SceneViews
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.training.views import SceneViews
 
 WARM_UP = 2
 """Scenes whose times are not counted: the first calls compile."""

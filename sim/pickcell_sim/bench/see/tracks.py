@@ -19,7 +19,7 @@ from pickcell.tracking import Track, TrackState, Watch
 from pickcell.values import Identity, Instance
 from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, overlaps
 from pickcell_sim.data.scene_file import LabelledScene, read_scene, scene_files
-from pickcell_sim.training.views import SceneViews
+from pickcell_sim.data.views import SceneViews
 
 SAME_IOU = 0.5
 SEEN_POINTS = 10
