@@ -14,11 +14,11 @@ from pickcell.completion.choose import make_completer
 from pickcell.completion.column_shape import OUTPUTS, Columns, read_answer, refine, surface_of
 from pickcell.completion.columns import CELLS, CHANNELS, LEVELS, MAPS, column_map
 from pickcell.completion.learned import Calibration, ColumnNetwork, LearnedCompleter
-from pickcell.completion.picture import BACKGROUND, SIZE, draw_shapes
 from pickcell.fusion import FusedScene, Fusion
 from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell.network import ModelError
 from pickcell.segmentation import PatchSegmenter
+from pickcell.task.shape_picture import BACKGROUND, SIZE, draw_shapes
 from pickcell.values import Identity, Instance
 from pickcell.values import Scene as WholeScene
 

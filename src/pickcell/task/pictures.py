@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.cell import HandConfig
-from pickcell.completion.picture import draw_shapes
 from pickcell.grasping.draw import draw_decision
 from pickcell.segmentation.overlay import draw_overlay
 from pickcell.task.record import PickReport
+from pickcell.task.shape_picture import draw_shapes
 from pickcell.values import GraspCandidate, GraspDecision, Scene
 
 log = logging.getLogger(__name__)
