@@ -89,7 +89,8 @@ class PerceptionPipeline:
         scene = fused.unwrap()
         timings = {"fusion": _ms(start), **scene.timings_ms}
         start = time.perf_counter()
-        labels = self._segmenter.segment(scene, self._products(manifest)).labels
+        segmentation = self._segmenter.segment(scene, self._products(manifest))
+        labels = segmentation.labels
         images = label_images(scene.views, scene.volume, scene.surface, labels)
         timings["segmentation"] = _ms(start)
         start = time.perf_counter()
@@ -102,7 +103,7 @@ class PerceptionPipeline:
             start = time.perf_counter()
             completed = self._registrar.refine_all(completed, identities, scene.volume)
             timings["completion"] += _ms(start)
-        return _outcome(_scene(scene, images, completed, identities, timings))
+        return _outcome(_scene(scene, images, completed, identities, segmentation.confidence, timings))
 
     def _products(self, manifest: Mapping[str, int]) -> list[tuple[Sku, int]]:
         """What is in the tote, with counts; nothing when a part of it is not in the catalogue, as that could look like
@@ -118,11 +119,12 @@ def _scene(
     images: list[NDArray[np.uint16]],
     completed: list[Completed],
     identities: list[Identity],
+    confidence: NDArray[np.float32],
     timings: dict[str, float],
 ) -> Scene:
     instances = tuple(
-        Instance(i + 1, item.visible, item.shape, identity, item.exposure)
-        for i, (item, identity) in enumerate(zip(completed, identities))
+        Instance(i, item.visible, item.shape, identity, item.exposure, float(sure))
+        for i, (item, identity, sure) in enumerate(zip(completed, identities, confidence, strict=True), 1)
     )
     views = tuple(
         SceneView(frame.camera, frame.X_base_camera, frame.color, image) for frame, image in zip(fused.frames, images)

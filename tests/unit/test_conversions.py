@@ -294,7 +294,7 @@ def example_scene() -> Scene:
     n = 20
     cloud = PointCloud(rng.normal(size=(n, 3)), rng.normal(size=(n, 3)), rng.integers(0, 255, (n, 3)))
     shape = ShapeEstimate(cloud, rng.random(n), pose(1), np.array([0.3, 0.2, 0.1]))
-    instance = Instance(7, cloud.select(np.arange(5)), shape, Identity("mug", 0.8, (("mug", 0.8), ("box", 0.2))), 0.6)
+    instance = Instance(7, cloud.select(np.arange(5)), shape, Identity("mug", 0.8, (("mug", 0.8), ("box", 0.2))), 0.6, 0.9)
     ramp = np.linspace(0, 255, 64 * 48 * 3).reshape(48, 64, 3).astype(np.uint8)
     labels = rng.integers(0, 2**16, (48, 64)).astype(np.uint16)
     return Scene(
@@ -317,7 +317,7 @@ def test_scene():
     assert back.stamp_s == pytest.approx(scene.stamp_s, abs=1e-9)
     assert (back.cameras, back.timings_ms) == (scene.cameras, scene.timings_ms)
     (a,), (b,) = scene.instances, back.instances
-    assert (a.id, a.identity, a.exposure) == (b.id, b.identity, b.exposure)
+    assert (a.id, a.identity, a.exposure, a.confidence) == (b.id, b.identity, b.exposure, b.confidence)
     same_cloud(a.visible, b.visible)
     same_shape(a.shape, b.shape)
     np.testing.assert_array_equal(back.occupancy.state, scene.occupancy.state)
@@ -345,7 +345,7 @@ def test_scene_in_another_frame_is_refused():
 def test_summary_says_the_same_as_the_instance():
     (instance,) = example_scene().instances
     msg = scenes.summary_to_msg(instance)
-    assert (msg.id, msg.visible_points, msg.exposure) == (7, 5, 0.6)
+    assert (msg.id, msg.visible_points, msg.exposure, msg.confidence) == (7, 5, 0.6, 0.9)
     assert scenes.identity_from_msg(msg.identity) == instance.identity
 
 

@@ -146,15 +146,16 @@ class Trial:
         took_s = self.driver.now_s - cell_s
         score = self.scorer.score(before, asked)
         if report.code is Code.PLACE_BLOCKED:
-            self._new_destination()
+            self._person_makes_room()
         kinds = ", ".join(p.kind.value for p in script.perturbations)
         took_wall_s = time.perf_counter() - wall_s
         return ScoredPick(self.contents.seed, report, score, took_s, took_wall_s, needs_person, kinds, perturbations.struck)
 
-    def _new_destination(self) -> None:
-        """The person who was called because the destination is full has changed it for an empty one."""
+    def _person_makes_room(self) -> None:
+        """The person who was called because nothing can be set down has changed the destination for an empty tote, and taken
+        what the hand still held: else every pick after would fail for it."""
         for item in self.scorer.snapshot().items.values():
-            if item.where is Where.DESTINATION:
+            if item.where in (Where.DESTINATION, Where.HAND):
                 self.driver.world.remove_body(item.item_id)
         self.task.scene_is_fresh = False
 

@@ -127,6 +127,8 @@ class Instance:
     identity: Identity
     exposure: float
     """How much of it lies free for a hand from above, 0 (buried) .. 1 (nothing over it)."""
+    confidence: float = 1.0
+    """How sure it is that this is one item and all of it, 0..1."""
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def instance_to_msg(instance: values.Instance, stamp: Time) -> Instance:
         shape=shape_to_msg(instance.shape, stamp),
         identity=identity_to_msg(instance.identity),
         exposure=float(instance.exposure),
+        confidence=float(instance.confidence),
     )
 
 
@@ -121,6 +122,7 @@ def instance_from_msg(msg: Instance) -> values.Instance:
         shape_from_msg(msg.shape),
         identity_from_msg(msg.identity),
         msg.exposure,
+        msg.confidence,
     )
 
 
@@ -130,6 +132,7 @@ def summary_to_msg(instance: values.Instance) -> InstanceSummary:
         id=int(instance.id),
         identity=identity_to_msg(instance.identity),
         exposure=float(instance.exposure),
+        confidence=float(instance.confidence),
         box_pose=pose_to_msg(instance.shape.X_base_box),
         box_extents=vector_to_msg(instance.shape.extents_m),
         visible_points=len(instance.visible),
