@@ -30,7 +30,8 @@ the lowest of them; ``surface``: the highest place that was not looked through; 
 relative to the mean of the item's points, in units of HEIGHT_UNIT_M; ``cell``, ``level``: the raster's steps in units of
 STEP_UNIT_M."""
 PER_LEVEL = ("free", "own", "other")
-CHANNELS = len(MAPS) + len(PER_LEVEL) * LEVELS
+_FIRST = len(MAPS)
+CHANNELS = _FIRST + len(PER_LEVEL) * LEVELS
 HEIGHT_UNIT_M = 0.05
 STEP_UNIT_M = 0.005
 FREE_ABOVE = 0.6
@@ -97,8 +98,6 @@ def _place(points: NDArray[np.float64]) -> tuple[Pose, float]:
 def _rasterise(out, points, normals, labels, instance, X, cell, level, middle):  # type: ignore[no-untyped-def]
     """Points into columns. ``X``: tote in map."""
     n = out.shape[1]
-    unit = 0.05
-    levels = (out.shape[0] - 14) // 3
     for p in range(len(points)):
         if labels[p] <= 0:
             continue
@@ -108,9 +107,9 @@ def _rasterise(out, points, normals, labels, instance, X, cell, level, middle): 
         i, j = int(np.floor(x)), int(np.floor(y))
         if i < 0 or j < 0 or i >= n or j >= n:
             continue
-        height = (z - middle) / unit
+        height = (z - middle) / HEIGHT_UNIT_M
         k = int(z / level + 1.0)
-        k = min(max(k, 0), levels - 1)
+        k = min(max(k, 0), LEVELS - 1)
         if labels[p] == instance:
             if out[0, i, j] == 0.0 or height > out[1, i, j]:
                 out[1, i, j] = height
@@ -121,7 +120,7 @@ def _rasterise(out, points, normals, labels, instance, X, cell, level, middle): 
             if out[0, i, j] == 0.0 or height < out[2, i, j]:
                 out[2, i, j] = height
             out[0, i, j] = 1.0
-            out[14 + levels + k, i, j] = 1.0
+            out[_FIRST + LEVELS + k, i, j] = 1.0
         else:
             height = min(max(height, -4.0), 4.0)
             if out[6, i, j] == 0.0 or height > out[7, i, j]:
@@ -129,15 +128,13 @@ def _rasterise(out, points, normals, labels, instance, X, cell, level, middle): 
             if out[6, i, j] == 0.0 or height < out[8, i, j]:
                 out[8, i, j] = height
             out[6, i, j] = 1.0
-            out[14 + 2 * levels + k, i, j] = 1.0
+            out[_FIRST + 2 * LEVELS + k, i, j] = 1.0
 
 
 @njit(cache=True, nogil=True)
 def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle, free_above):  # type: ignore[no-untyped-def]
     """What was looked through, column by column. ``X``: map in grid, ``X_tote``: map in tote."""
     n = out.shape[1]
-    unit, step = 0.05, 0.005
-    levels = (out.shape[0] - 14) // 3
     nx, ny, nz = tsdf.shape
     for i in range(n):
         for j in range(n):
@@ -146,9 +143,9 @@ def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle, free
             ty = X_tote[1, 0] * x + X_tote[1, 1] * y + X_tote[1, 3]
             inside = abs(tx) < 0.5 * inner[0] and abs(ty) < 0.5 * inner[1]
             out[9, i, j] = 1.0 if inside else 0.0
-            out[11, i, j] = -middle / unit
-            out[12, i, j] = cell / step
-            out[13, i, j] = level / step
+            out[11, i, j] = -middle / HEIGHT_UNIT_M
+            out[12, i, j] = cell / STEP_UNIT_M
+            out[13, i, j] = level / STEP_UNIT_M
             gi = int(np.floor((X[0, 0] * x + X[0, 1] * y + X[0, 3]) / voxel))
             gj = int(np.floor((X[1, 0] * x + X[1, 1] * y + X[1, 3]) / voxel))
             if gi < 0 or gj < 0 or gi >= nx or gj >= ny:
@@ -158,11 +155,11 @@ def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle, free
             while k > 0 and weight[gi, gj, k] > 0.0 and tsdf[gi, gj, k] > free_above:
                 k -= 1
             surface = (k + 1) * voxel - X[2, 3]
-            out[10, i, j] = min(max((surface - middle) / unit, -4.0), 4.0)
-            for m in range(levels):
+            out[10, i, j] = min(max((surface - middle) / HEIGHT_UNIT_M, -4.0), 4.0)
+            for m in range(LEVELS):
                 z = (m - 0.5) * level
                 gk = int(np.floor((X[2, 2] * z + X[2, 3]) / voxel))
                 if 0 <= gk < nz and weight[gi, gj, gk] > 0.0 and tsdf[gi, gj, gk] > free_above:
-                    out[14 + m, i, j] = 1.0
+                    out[_FIRST + m, i, j] = 1.0
                 elif gk >= nz:
-                    out[14 + m, i, j] = 1.0
+                    out[_FIRST + m, i, j] = 1.0

@@ -15,6 +15,8 @@ from pickcell.geometry import Pose, inverse
 
 FLOOR = -1
 FLOOR_M = 0.005
+COLOR_BLIND = 1e6
+"""Scale of colour differences at which colour says nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _mark_floor(owner, depth, k, X, near):  # type: ignore[no-untyped-def]
                 if z > 0.0:
                     x, y = (c - k[v, 2]) / k[v, 0] * z, (r - k[v, 3]) / k[v, 1] * z
                     if abs(X[v, 2, 0] * x + X[v, 2, 1] * y + X[v, 2, 2] * z + X[v, 2, 3]) < near:
-                        owner[v, r, c] = -1
+                        owner[v, r, c] = FLOOR
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def agreement(
 @njit(cache=True, nogil=True, fastmath=True)
 def _agreements(poses, points, normals, lab, X, k, depth, image, owner, item, near, noise, color_scale):  # type: ignore[no-untyped-def]
     out = np.zeros((len(poses), 4))
-    blind = color_scale > 1e3
+    blind = color_scale >= COLOR_BLIND
     views, height, width = depth.shape
     for p in range(len(poses)):
         score, seen, hidden, robot = 0.0, 0, 0, 0

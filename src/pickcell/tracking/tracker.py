@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pickcell.geometry import Pose
-from pickcell.tracking.agreement import Agreement, Sights, agreement, agreements, claim
+from pickcell.tracking.agreement import COLOR_BLIND, Agreement, Sights, agreement, agreements, claim
 from pickcell.tracking.config import TrackingConfig
 from pickcell.values import Instance, PointCloud
 
@@ -28,8 +28,6 @@ _LEVELS = 4
 _ROUNDS = 6
 _LIFTS = (-3.0, -2.0, -1.0, 0.0, 1.0)
 """Steps up and down of the coarse search: what is shoved falls further than it is lifted."""
-COLOR_BLIND = 1e6
-"""Scale at which colour says nothing: a can that rolls shows another side."""
 _CLIMBS = 2
 """As many of the coarse search's best places are refined."""
 _START_DETAIL = 60
@@ -139,7 +137,7 @@ class Tracker:
         config, model, last = self.config, self._models[i], self._tracks[i]
         near, far = (config.reach_m, config.grid_m), (config.far_reach_m, config.far_grid_m)
         ways = [(near, config.color_scale, config.kept_score), (far, config.color_scale, config.far_score),
-                (near, COLOR_BLIND, config.blind_score)]  # fmt: skip
+                (near, COLOR_BLIND, config.blind_score)]  # fmt: skip  # a can that rolls shows another side
         if model.misses:  # it was not to be found in any way: one way per update, so that watching keeps its pace
             ways = [ways[model.misses % len(ways)]]
         for (reach, grid), color_scale, enough in ways:
