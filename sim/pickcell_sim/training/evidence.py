@@ -28,7 +28,7 @@ from pickcell.segmentation.reunite import REUNITE_FEATURES, reunite, segment_pai
 from pickcell.segmentation.votes import PatchVotes
 from pickcell.values import Sku
 from pickcell_sim.bench.see.instances import overlaps
-from pickcell_sim.data.scene_file import LabelledScene, read_scene
+from pickcell_sim.data.scene_file import LabelledScene, SceneFileError, read_scene
 from pickcell_sim.data.views import SceneViews
 
 REUNITE_BIASES = (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0)
@@ -187,7 +187,8 @@ def fit_reunion(
 
 
 def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[str], None] = print) -> EvidenceWeights:
-    """Weights for geometry and the network together, on scenes of training items."""
+    """Weights for geometry and the network together, on scenes of training items. Raises SceneFileError when the network
+    finds nothing in them."""
     start = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
     catalogue = load_catalogue()
     gallery = ColorGallery(catalogue)
@@ -207,6 +208,8 @@ def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[
             products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
             labelled = label_patches(fused, patches, features, scene)
             samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
+    if not samples:
+        raise SceneFileError(f"the network finds no item in {len(files)} scenes yet: train it for longer, or on more scenes")
     weights = fit_with_bias(samples, say)
     geometric = fit_with_bias(
         [LabelledPatches(s.scene, s.scene.graph.features, s.point_item, s.patch_item, s.purity) for s in samples], say

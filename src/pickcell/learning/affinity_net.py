@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pickcell.learning import training
 from pickcell.learning.training import Fit
+from pickcell.learning.unet import unet
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
 from pickcell.segmentation.offsets import CHANNELS_OUT, LOGITS, OFFSETS, STRIDE, VOTE_HEIGHT_M, VOTE_PX, pixel_centres
 
@@ -44,38 +45,9 @@ class CropSet:
 
 def build_network() -> Any:
     """A new network: (B, CHANNELS, HEIGHT, WIDTH) -> (B, CHANNELS_OUT, HEIGHT / 2, WIDTH / 2)."""
-    import torch
     from torch import nn
 
-    def block(before: int, after: int, stride: int = 1) -> nn.Sequential:
-        conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-
-    class AffinityNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            first = CHANNELS * STRIDE * STRIDE
-            self.unshuffle = nn.PixelUnshuffle(STRIDE)
-            self.down = nn.ModuleList(
-                nn.Sequential(block(before, width, 1 if level == 0 else 2), block(width, width))
-                for level, (before, width) in enumerate(zip((first, *WIDTHS[:-1]), WIDTHS))
-            )
-            self.narrow = nn.ModuleList(nn.Conv2d(WIDTHS[i + 1], WIDTHS[i], 1) for i in range(len(WIDTHS) - 1))
-            self.up = nn.ModuleList(block(WIDTHS[i], WIDTHS[i]) for i in range(len(WIDTHS) - 1))
-            self.head = nn.Conv2d(WIDTHS[0], CHANNELS_OUT, 1)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.unshuffle(x)
-            levels = []
-            for down in self.down:
-                x = down(x)
-                levels.append(x)
-            for i in reversed(range(len(self.narrow))):
-                x = nn.functional.interpolate(self.narrow[i](x), scale_factor=2.0, mode="nearest")
-                x = self.up[i](x + levels[i])
-            return self.head(x)
-
-    return AffinityNet()
+    return unet(nn.PixelUnshuffle(STRIDE), CHANNELS * STRIDE * STRIDE, WIDTHS, CHANNELS_OUT)
 
 
 def affinity_loss(answer: Any, item: Any, votes: Any) -> Any:

@@ -19,6 +19,7 @@ from pickcell.completion.column_shape import LEAST_SPREAD, OFFSET_UNIT_M, OUTPUT
 from pickcell.completion.columns import CELLS, CHANNELS, HEIGHT_UNIT_M, MAPS
 from pickcell.learning import training
 from pickcell.learning.training import Fit
+from pickcell.learning.unet import unet
 
 WIDTHS = (32, 48, 72, 96)
 """Channels at 1, 1/2, 1/4 and 1/8 of the map."""
@@ -47,37 +48,10 @@ class ColumnSet:
 
 def build_network() -> Any:
     """A new network: (B, CHANNELS, CELLS, CELLS) -> (B, OUTPUTS, CELLS, CELLS)."""
-    import torch
     from torch import nn
 
-    def block(before: int, after: int, stride: int = 1) -> nn.Sequential:
-        conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        return nn.Sequential(conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-
-    class ColumnNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.squeeze = nn.Sequential(nn.Conv2d(CHANNELS, WIDTHS[0], 1, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU())
-            self.down = nn.ModuleList(
-                nn.Sequential(block(before, width, 1 if level == 0 else 2), block(width, width))
-                for level, (before, width) in enumerate(zip((WIDTHS[0], *WIDTHS[:-1]), WIDTHS))
-            )
-            self.narrow = nn.ModuleList(nn.Conv2d(WIDTHS[i + 1], WIDTHS[i], 1) for i in range(len(WIDTHS) - 1))
-            self.up = nn.ModuleList(block(width, width) for width in WIDTHS[:-1])
-            self.head = nn.Conv2d(WIDTHS[0], OUTPUTS, 1)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.squeeze(x)
-            levels = []
-            for down in self.down:
-                x = down(x)
-                levels.append(x)
-            for i in reversed(range(len(self.narrow))):
-                x = nn.functional.interpolate(self.narrow[i](x), scale_factor=2.0, mode="nearest")
-                x = self.up[i](x + levels[i])
-            return self.head(x)
-
-    return ColumnNet()
+    squeeze = nn.Sequential(nn.Conv2d(CHANNELS, WIDTHS[0], 1, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU())
+    return unet(squeeze, WIDTHS[0], WIDTHS, OUTPUTS)
 
 
 def column_loss(answer: Any, maps: Any, inside: Any, top: Any, bottom: Any) -> Any:
