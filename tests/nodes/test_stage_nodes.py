@@ -234,7 +234,7 @@ def test_heartbeats_come_five_times_a_second(stages, scene):
 def test_an_empty_tote_is_said_to_be_empty_and_still_seen(segmentation):
     domain = free_domain()
     processes = [start_sim(domain), start_robot_state(domain)]
-    values = {"cell": CELL_FILE, "use_sim_time": True, "segmentation": segmentation}
+    values = {"cell": CELL_FILE, "use_sim_time": True, "segmentation": segmentation, "completion": segmentation}
     processes.append(NodeProcess("pickcell_perception", "scene", domain, values, (ROOT / "config/scene.param.yaml",)))
     try:
         with spinning_node(domain, "empty_test") as node:
