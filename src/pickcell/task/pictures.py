@@ -37,7 +37,7 @@ class PickPictures:
             return
         for view in scene.views:
             self._save(moment, view.camera.name, draw_overlay(view, scene))
-        if scene.instances:
+        if scene.views and scene.instances:
             self._save(moment, "shapes", draw_shapes(scene))
 
     def decision(self, scene: Scene, decision: GraspDecision, ranked: tuple[GraspCandidate, ...], chosen: int) -> None:
