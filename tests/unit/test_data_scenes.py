@@ -14,6 +14,8 @@ from pickcell.completion.columns import CHANNELS as COLUMN_CHANNELS
 from pickcell.fusion.depth import prepare_depth
 from pickcell.geometry import transform_points
 from pickcell.segmentation.crop import CHANNELS, HEIGHT, WIDTH
+from pickcell_sim.bench.plots import reliability
+from pickcell_sim.bench.see.run import METHODS, result_of, run, run_moving
 from pickcell_sim.bench.see.tracks import sequences
 from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.data.generate import SceneJob, Variety
@@ -113,6 +115,23 @@ def test_a_shoved_item_moves_and_the_arm_crosses_the_view(tmp_path: Path) -> Non
             middle = read_scene(tmp_path / f"{job.names[len(job.names) // 2]}.scene.npz")
             assert not np.allclose(middle.joints.positions, first.joints.positions, atol=0.05)
     assert [len(paths) for paths in sequences(tmp_path).values()] == [13, 11]
+    tally = run_moving(tmp_path, METHODS)["baseline"]
+    kept, items = tally.rate("crossing")
+    assert tally.sequences == 2 and tally.refused == 0 and items >= 3 and kept >= items - 1, "nothing moved but the arm"
+    assert tally.rate()[1] > items and {"watch_update", "watch_tracking"} <= set(tally.times_ms)
+
+
+def test_every_method_is_measured_on_the_same_scenes(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"))
+    results = run(files, METHODS)
+    found = {name: result_of(results, name, 0, folder) for name in METHODS}
+    assert all(0.0 <= result.metrics["instance_recall_iou50"].value <= 1.0 for result in found.values())
+    assert found["baseline"].metrics["chamfer_mm"].value < 10.0
+    assert "unregistered_chamfer_mm" in found["learned"].metrics and "chamfer_mm" not in found["network"].metrics
+    drawn = reliability(list(found.values()), folder / "reliability.png")
+    assert drawn.stat().st_size > 1000
+    with pytest.raises(ValueError, match="baseline, network, learned"):
+        run(files[:1], ["magic"])
 
 
 def test_the_robot_is_left_out_of_prepared_depth(folder: Path) -> None:
