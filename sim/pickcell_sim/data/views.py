@@ -11,9 +11,12 @@ from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.fusion.depth import prepare_depth
+from pickcell.fusion.frames import project
 from pickcell.fusion.tsdf import DepthView
+from pickcell.geometry import Pose
 from pickcell.motion import RobotModel
 from pickcell.outcome import Outcome
+from pickcell.values import CameraModel
 from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.data.scene_file import LabelledScene
 
@@ -47,6 +50,25 @@ class SceneViews:
     def spheres(self, scene: LabelledScene) -> NDArray[np.float64]:
         """(N, 4) x, y, z, radius in ``base_link`` of the robot."""
         return self._robot.spheres(scene.joints.select(self.cell.arm.joints))
+
+
+def items_under(
+    points: NDArray[np.float64],
+    camera: CameraModel,
+    X_base_camera: Pose,
+    depth_m: NDArray[np.float32],
+    item_pixels: NDArray[np.uint8],
+    within_m: float,
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Rows of the points (N, 3) in ``base_link`` that a camera sees, its depth there agreeing to ``within_m``, and the item
+    number under each."""
+    u, v, z = project(camera, X_base_camera, points)
+    column, row = np.nan_to_num(np.round(u), nan=-1).astype(int), np.nan_to_num(np.round(v), nan=-1).astype(int)
+    height, width = depth_m.shape
+    index = np.flatnonzero((z > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
+    depth = depth_m[row[index], column[index]]
+    index = index[(depth > 0) & (np.abs(depth - z[index]) < within_m)]
+    return index, item_pixels[row[index], column[index]]
 
 
 @cache

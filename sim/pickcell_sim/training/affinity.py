@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pickcell.learning.affinity_net import export, fit, held_out_loss
 from pickcell.learning.training import Fit
 from pickcell.segmentation.affinity import AffinityNetwork
@@ -17,9 +15,7 @@ from pickcell_sim.data.scene_file import scene_files
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.training.crops import crop_set
 from pickcell_sim.training.evidence import fit_learned
-
-HELD_OUT = 20
-"""Every so many-th fill is held out to watch the training with."""
+from pickcell_sim.training.split import split_fills, spread
 
 
 @dataclass(frozen=True)
@@ -34,17 +30,6 @@ class AffinityTraining:
     """Scenes, spread over those trained on and half of them those watched with, that the evidence is weighed on."""
 
 
-def split_fills(files: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Scenes to train on and scenes to watch with; those of one fill stay together."""
-    fills = sorted({_fill(path) for path in files})
-    watched = set(fills[HELD_OUT - 1 :: HELD_OUT])
-    return [f for f in files if _fill(f) not in watched], [f for f in files if _fill(f) in watched]
-
-
-def _fill(path: Path) -> str:
-    return path.name.removesuffix(".scene.npz").rsplit("-", 1)[0]
-
-
 def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
     """Train, weigh the evidence, write network, weights and card. Raises SceneFileError without scenes."""
     training, watched = split_fills(scene_files(job.scenes))
@@ -54,15 +39,11 @@ def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
     net = fit(crops, held_out, job.fit, job.checkpoint, say)
     export(net, job.models / NETWORK)
     say("weighing the evidence ...")
-    chosen = _spread(training, job.evidence_scenes - len(watched)) + watched
+    chosen = spread(training, job.evidence_scenes - len(watched)) + watched
     fit_learned(chosen, AffinityNetwork(job.models / NETWORK), say).save(job.models / WEIGHTS)
     loss = held_out_loss(net, held_out)
     (job.models / "affinity.md").write_text(_card(job, len(crops), len(training), loss), encoding="utf-8")
     say(f"kept in {job.models}: {NETWORK}, {WEIGHTS}, affinity.md. Measure it: ./cell eval see")
-
-
-def _spread(files: list[Path], count: int) -> list[Path]:
-    return [files[int(i)] for i in np.linspace(0, len(files) - 1, max(count, 1))]
 
 
 def _card(job: AffinityTraining, crops: int, scenes: int, loss: float) -> str:

@@ -16,14 +16,12 @@ from pickcell.fusion import FusedScene
 from pickcell.geometry import inverse, transform_points, transform_vectors
 from pickcell.learning.column_net import ColumnSet
 from pickcell.segmentation import PatchSegmenter
-from pickcell_sim.bench.see.instances import overlaps
+from pickcell_sim.bench.see.instances import owners
 from pickcell_sim.data.scene_file import ItemTruth, LabelledScene, read_scene
 from pickcell_sim.data.views import SceneViews
 from pickcell_sim.training.evidence import item_of_points
 
 MIN_POINTS = 60
-SAME_IOU = 0.5
-"""An instance that the segmenter found teaches the shape of the item that it overlaps so far."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +67,12 @@ def scene_maps(scene: LabelledScene, fused: FusedScene) -> Iterator[LabelledMap]
     true = item_of_points(fused, scene, np.arange(len(points))).argmax(axis=1).astype(np.int32)
     found = PatchSegmenter(views.cell).segment(fused, []).labels
     items = {item.number: item for item in scene.items}
-    for labels, owner in ((true, dict(zip(items, items))), (found, _owners(true, found))):
+    for labels, owner in ((true, dict(zip(items, items))), (found, owners(true, found))):
         sizes = np.bincount(labels)
         for label, number in owner.items():
             if number in items and label < len(sizes) and sizes[label] >= MIN_POINTS:
                 at = column_map(label, points, normals, labels, inner, fused.volume, X_base_tote)
                 yield columns_of(items[number], at, X_base_tote)
-
-
-def _owners(true: NDArray[np.int32], found: NDArray[np.int32]) -> dict[int, int]:
-    """Item of each instance that is one."""
-    iou = overlaps(true, found)
-    return {
-        label: int(iou[1:, label].argmax()) + 1
-        for label in range(1, iou.shape[1])
-        if iou.shape[0] > 1 and iou[1:, label].max() > SAME_IOU
-    }
 
 
 def column_set(files: Sequence[Path], say: Callable[[str], None] = print) -> ColumnSet:

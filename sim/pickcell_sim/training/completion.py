@@ -18,9 +18,9 @@ from pickcell_sim.bench.see.shapes import NEAR_M
 from pickcell_sim.data.scene_file import read_scene, scene_files
 from pickcell_sim.data.views import SceneViews
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.training.affinity import split_fills
 from pickcell_sim.training.columns import MIN_POINTS, column_set
 from pickcell_sim.training.evidence import item_of_points
+from pickcell_sim.training.split import split_fills, spread
 
 SCENES, WATCHED_SCENES = 560, 56
 """As many scenes, spread over all there are, are trained on, and watched and calibrated with: maps are large."""
@@ -42,7 +42,7 @@ class CompletionTraining:
 def train(job: CompletionTraining, say: Callable[[str], None] = print) -> None:
     """Train, calibrate, write network, calibration and card. Raises SceneFileError without scenes."""
     training, watched = split_fills(scene_files(job.scenes))
-    training, watched = _spread(training, SCENES), _spread(watched, WATCHED_SCENES)
+    training, watched = spread(training, SCENES), spread(watched, WATCHED_SCENES)
     data = column_set(training, say)
     held_out = column_set(watched, say) if watched else data.first(0)
     say(f"{len(data)} maps of {len(training)} scenes to train on, {len(held_out)} to watch with")
@@ -51,14 +51,9 @@ def train(job: CompletionTraining, say: Callable[[str], None] = print) -> None:
     say("calibrating the confidence ...")
     network = ColumnNetwork(job.models / NETWORK)
     calibrate(watched or training, network).save(job.models / CALIBRATION)
-    (job.models / "completion.md").write_text(
-        _card(job, data, len(training), held_out_loss(net, held_out)), encoding="utf-8"
-    )
+    card = _card(job, len(data), len(training), held_out_loss(net, held_out))
+    (job.models / "columns.md").write_text(card, encoding="utf-8")
     say(f"kept in {job.models}: {NETWORK}, {CALIBRATION}, columns.md. Measure it: ./cell eval see")
-
-
-def _spread(files: list[Path], count: int) -> list[Path]:
-    return [files[int(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)))]
 
 
 def calibrate(files: Sequence[Path], network: ColumnNetwork) -> Calibration:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pickcell.catalogue import load_catalogue
 from pickcell.fusion import FusedScene
-from pickcell.fusion.frames import project
 from pickcell.identity import ColorGallery
 from pickcell.segmentation import PatchSegmenter
 from pickcell.segmentation.affinity import AffinityNetwork
@@ -29,10 +28,12 @@ from pickcell.segmentation.votes import PatchVotes
 from pickcell.values import Sku
 from pickcell_sim.bench.see.instances import overlaps
 from pickcell_sim.data.scene_file import LabelledScene, SceneFileError, read_scene
-from pickcell_sim.data.views import SceneViews
+from pickcell_sim.data.views import SceneViews, items_under
 
 REUNITE_BIASES = (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0)
 BIASES = (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5)
+SEEN_WITHIN_M = 0.008
+"""A view sees a point when its depth there agrees to within this."""
 MIN_PURITY = 0.7
 """Patches with less of their points on one item teach nothing."""
 LARGEST_M = 0.35
@@ -61,13 +62,9 @@ def item_of_points(fused: FusedScene, scene: LabelledScene, rows: NDArray[np.int
     points = fused.cloud.points[rows].astype(np.float64)
     votes = np.zeros((len(points), max(scene.skus, default=0) + 1), np.int64)
     for view in fused.views:
-        u, v, z = project(view.camera, view.X_base_camera, points)
-        column, row = np.nan_to_num(np.round(u), nan=-1).astype(int), np.nan_to_num(np.round(v), nan=-1).astype(int)
-        height, width = view.depth_m.shape
-        index = np.flatnonzero((z > 0.05) & (column >= 0) & (column < width) & (row >= 0) & (row < height))
-        depth = view.depth_m[row[index], column[index]]
-        index = index[(depth > 0) & (np.abs(depth - z[index]) < 0.008)]
-        np.add.at(votes, (index, scene.item_pixels[view.camera.name][row[index], column[index]]), 1)
+        pixels = scene.item_pixels[view.camera.name]
+        seen = items_under(points, view.camera, view.X_base_camera, view.depth_m, pixels, SEEN_WITHIN_M)
+        np.add.at(votes, seen, 1)
     return votes
 
 

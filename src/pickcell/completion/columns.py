@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pickcell.fusion.tsdf import TsdfVolume
+from pickcell.fusion.tsdf import FREE_CLEARANCE, TsdfVolume
 from pickcell.geometry import Pose, inverse
 
 CELLS = 48
@@ -34,8 +34,6 @@ _FIRST = len(MAPS)
 CHANNELS = _FIRST + len(PER_LEVEL) * LEVELS
 HEIGHT_UNIT_M = 0.05
 STEP_UNIT_M = 0.005
-FREE_ABOVE = 0.6
-"""Signed distance, in truncations, from which a voxel that was observed is free."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +72,7 @@ def column_map(
     X_grid_map = inverse(volume.X_base_grid) @ X_base_tote @ X_tote_map
     values = np.zeros((CHANNELS, CELLS, CELLS), np.float32)
     _rasterise(values, points, normals, labels, instance, X_map_tote, cell, level, middle)
-    _probe(
-        values, volume.tsdf, volume.weight, X_grid_map, volume.voxel_m, X_tote_map, inner, cell, level, middle, FREE_ABOVE
-    )
+    _probe(values, volume.tsdf, volume.weight, X_grid_map, volume.voxel_m, X_tote_map, inner, cell, level, middle)
     return ColumnMap(X_tote_map, cell, level, middle, values)
 
 
@@ -132,7 +128,7 @@ def _rasterise(out, points, normals, labels, instance, X, cell, level, middle): 
 
 
 @njit(cache=True, nogil=True)
-def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle, free_above):  # type: ignore[no-untyped-def]
+def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle):  # type: ignore[no-untyped-def]
     """What was looked through, column by column. ``X``: map in grid, ``X_tote``: map in tote."""
     n = out.shape[1]
     nx, ny, nz = tsdf.shape
@@ -152,14 +148,14 @@ def _probe(out, tsdf, weight, X, voxel, X_tote, inner, cell, level, middle, free
                 out[10, i, j] = 4.0
                 continue
             k = nz - 1
-            while k > 0 and weight[gi, gj, k] > 0.0 and tsdf[gi, gj, k] > free_above:
+            while k > 0 and weight[gi, gj, k] > 0.0 and tsdf[gi, gj, k] > FREE_CLEARANCE:
                 k -= 1
             surface = (k + 1) * voxel - X[2, 3]
             out[10, i, j] = min(max((surface - middle) / HEIGHT_UNIT_M, -4.0), 4.0)
             for m in range(LEVELS):
                 z = (m - 0.5) * level
                 gk = int(np.floor((X[2, 2] * z + X[2, 3]) / voxel))
-                if 0 <= gk < nz and weight[gi, gj, gk] > 0.0 and tsdf[gi, gj, gk] > free_above:
+                if 0 <= gk < nz and weight[gi, gj, gk] > 0.0 and tsdf[gi, gj, gk] > FREE_CLEARANCE:
                     out[_FIRST + m, i, j] = 1.0
                 elif gk >= nz:
                     out[_FIRST + m, i, j] = 1.0

@@ -19,7 +19,7 @@ from pickcell.cell import CellConfig
 from pickcell.completion.complete import Completed, assemble, extents_seen
 from pickcell.completion.config import CompletionConfig
 from pickcell.completion.solids import Solid, signed_distance, solids_of, surface_points
-from pickcell.fusion.tsdf import TsdfVolume
+from pickcell.fusion.tsdf import FREE_CLEARANCE, TsdfVolume
 from pickcell.geometry import Pose, inverse, transform_points, transform_vectors
 from pickcell.values import Identity, Sku
 
@@ -174,7 +174,7 @@ def _cost(X, points, skin, half, is_round, G, tsdf, weight, voxel, cap, free_wei
         j = int(np.floor((G[1, 0] * x + G[1, 1] * y + G[1, 2] * z + G[1, 3]) / voxel))
         k = int(np.floor((G[2, 0] * x + G[2, 1] * y + G[2, 2] * z + G[2, 3]) / voxel))
         if 0 <= i < tsdf.shape[0] and 0 <= j < tsdf.shape[1] and 0 <= k < tsdf.shape[2]:
-            if weight[i, j, k] > 0.0 and tsdf[i, j, k] > 0.6:
+            if weight[i, j, k] > 0.0 and tsdf[i, j, k] > FREE_CLEARANCE:
                 free += 1
     share = free / len(skin)
     return mean / cap + free_weight * share, mean, share

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from pickcell.geometry import Pose, inverse, transform_points
 from pickcell.values import CameraModel
 
+FREE_CLEARANCE = 0.6
+"""Signed distance, in truncations, from which a voxel that was observed counts as free space."""
+
 
 @dataclass(frozen=True)
 class DepthView:
@@ -95,7 +98,7 @@ class TsdfVolume:
         X_grid_base = inverse(self.X_base_grid)
         return _sample(self.tsdf, self.weight, np.asarray(points, dtype=np.float64), X_grid_base, self.voxel_m)
 
-    def observed_free(self, points: NDArray[np.floating], clearance: float = 0.6) -> NDArray[np.bool_]:
+    def observed_free(self, points: NDArray[np.floating], clearance: float = FREE_CLEARANCE) -> NDArray[np.bool_]:
         """(N,) whether each point (N, 3) lies in space that was looked through, ``clearance`` truncations off any
         surface. Points outside the grid are not known to be free."""
         return self.distance(points) > clearance

@@ -20,6 +20,7 @@ this share of each."""
 AP_OVERLAPS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2))
 """As in the COCO challenge (T.-Y. Lin et al., ECCV 2014)."""
 TOP = 5
+SAME_IOU = 0.5
 
 
 def overlaps(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -34,6 +35,15 @@ def shared_pixels(truth: NDArray[np.integer], predicted: NDArray[np.integer]) ->
     shape = (int(truth.max(initial=0)) + 1, int(predicted.max(initial=0)) + 1)
     flat = truth.astype(np.int64) * shape[1] + predicted
     return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def owners(truth: NDArray[np.integer], predicted: NDArray[np.integer], least: int = 0) -> dict[int, int]:
+    """Item of each instance that is one at SAME_IOU, from flat label arrays; items of fewer than ``least`` pixels are
+    nobody's. Over one half no item has two instances, and no instance two items."""
+    iou = overlaps(truth, predicted)
+    pixels = np.bincount(truth, minlength=len(iou))
+    found = np.argwhere((iou > SAME_IOU) & (pixels >= least)[:, None])
+    return {int(label): int(number) for number, label in found if number > 0 and label > 0}
 
 
 @dataclass(frozen=True)

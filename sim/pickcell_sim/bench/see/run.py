@@ -21,7 +21,7 @@ from pickcell.segmentation import Segmenter, label_images
 from pickcell.segmentation.choose import GEOMETRIC, LEARNED, make_segmenter
 from pickcell.values import Sku
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
-from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, InstanceTally, match_scene, overlaps
+from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, InstanceTally, match_scene, owners
 from pickcell_sim.bench.see.per_view import PerView
 from pickcell_sim.bench.see.shapes import ShapeTally
 from pickcell_sim.bench.see.tracks import TrackTally, follow, sequences
@@ -148,9 +148,13 @@ def _see(
     predicted = np.concatenate([image.ravel() for image in labels])
     rank = [graspable(each) for each in completed]
     seen.instances.matches.append(match_scene(truth, predicted, segmentation.confidence.tolist(), rank))
-    _score_shapes(seen.shapes, scene, truth, predicted, final)
-    if how.registrar is not None:
-        _score_shapes(seen.unregistered, scene, truth, predicted, completed)
+    instance_of = {number: label for label, number in owners(truth, predicted, VISIBLE_PIXELS).items()}
+    for item in scene.items:  # a wrong instance is segmentation's fault: its shape does not count
+        if item.number in instance_of:
+            index = instance_of[item.number] - 1
+            seen.shapes.add(final[index].shape, item)
+            if how.registrar is not None:
+                seen.unregistered.add(completed[index].shape, item)
     if picture is not None:
         _draw(scene, fused, labels, picture)
     return {"segmentation": 1e3 * (middle - start), "completion": 1e3 * (end - middle + registration_s)}
@@ -159,19 +163,6 @@ def _see(
 def graspable(item: Completed) -> float:
     """How graspable an instance seems before any grasp is computed: free from above, and much of it seen."""
     return float(item.exposure * np.sqrt(len(item.visible)))
-
-
-def _score_shapes(
-    tally: ShapeTally, scene: LabelledScene, truth: np.ndarray, predicted: np.ndarray, completed: Sequence[Completed]
-) -> None:
-    """Shapes of instances that are an item at IoU .5; a wrong instance is segmentation's fault."""
-    iou = overlaps(truth, predicted)
-    pixels = np.bincount(truth, minlength=len(iou))
-    for item in scene.items:
-        if item.number < len(iou) and pixels[item.number] >= VISIBLE_PIXELS and iou.shape[1] > 1:
-            best = int(iou[item.number, 1:].argmax())
-            if iou[item.number, 1 + best] > 0.5:
-                tally.add(completed[best].shape, item)
 
 
 def _draw(scene: LabelledScene, fused: FusedScene, labels: list[np.ndarray], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from pickcell.catalogue import load_catalogue
 from pickcell.completion import GeometricCompleter
 from pickcell.fusion import FusedScene
-from pickcell.fusion.frames import project
 from pickcell.segmentation import Segmenter, label_images
 from pickcell.tracking import Track, TrackState, Watch
 from pickcell.values import Identity, Instance
-from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, overlaps
+from pickcell_sim.bench.see.instances import VISIBLE_PIXELS, owners
 from pickcell_sim.data.scene_file import LabelledScene, read_scene, scene_files
-from pickcell_sim.data.views import SceneViews
+from pickcell_sim.data.views import SceneViews, items_under
 
-SAME_IOU = 0.5
 SEEN_POINTS = 10
 """Points of a track that must be in sight at the end to say whose they are."""
 NEAR_M = 0.012
@@ -102,26 +100,19 @@ def follow(paths: Sequence[Path], segmenter: Segmenter, tally: TrackTally) -> No
     movement = paths[0].name.rsplit("-", 2)[1]
     tracks = {track.id: track for track in watch.tracker.tracks}
     for label, number in owner.items():
-        if label in tracks and (found := _kept(first, last, fused, watch, tracks[label], number)) is not None:
-            tally.items.append(replace(found, movement=movement))
+        if label in tracks and (found := _kept(first, last, fused, watch, tracks[label], number, movement)) is not None:
+            tally.items.append(found)
 
 
 def _owners(scene: LabelledScene, fused: FusedScene, labels: NDArray[np.int32]) -> dict[int, int]:
     """Item of each instance that is one."""
     images = label_images(fused.views, fused.volume, fused.surface, labels)
     truth = np.concatenate([scene.item_pixels[v.camera.name].ravel() for v in fused.views])
-    iou = overlaps(truth, np.concatenate([image.ravel() for image in images]))
-    pixels = np.bincount(truth, minlength=len(iou))
-    return {
-        label: number
-        for label in range(1, iou.shape[1])
-        if (number := int(iou[1:, label].argmax()) + 1) and iou[number, label] > SAME_IOU
-        and pixels[number] >= VISIBLE_PIXELS
-    }  # fmt: skip
+    return owners(truth, np.concatenate([image.ravel() for image in images]), VISIBLE_PIXELS)
 
 
 def _kept(
-    first: LabelledScene, last: LabelledScene, fused: FusedScene, watch: Watch, track: Track, number: int
+    first: LabelledScene, last: LabelledScene, fused: FusedScene, watch: Watch, track: Track, number: int, movement: str
 ) -> Kept | None:
     """None when too little of the item is in sight at the end."""
     before = next((item for item in first.items if item.number == number), None)
@@ -131,13 +122,13 @@ def _kept(
     middle, went = before.points.mean(axis=0), after.points.mean(axis=0) - before.points.mean(axis=0)
     moved = float(np.linalg.norm(went))
     if track.state is TrackState.LOST:
-        return Kept("", False, moved, float("nan"))
+        return Kept(movement, False, moved, float("nan"))
     X = track.X_base_start
     off = float(np.linalg.norm(X[:3, :3] @ middle + X[:3, 3] - after.points.mean(axis=0)))
     votes = _votes(watch.tracker.cloud(track.id), last, fused)
     if votes.sum() < SEEN_POINTS:
-        return Kept("", off < 2 * NEAR_M, moved, off)
-    return Kept("", int(votes.argmax()) == number, moved, off)
+        return Kept(movement, off < 2 * NEAR_M, moved, off)
+    return Kept(movement, int(votes.argmax()) == number, moved, off)
 
 
 def _votes(points: NDArray[np.float64], scene: LabelledScene, fused: FusedScene) -> NDArray[np.int64]:
@@ -146,10 +137,6 @@ def _votes(points: NDArray[np.float64], scene: LabelledScene, fused: FusedScene)
     corrected = {frame.camera.name: frame.X_base_camera for frame in fused.frames}
     for frame in scene.frames:
         X = corrected.get(frame.camera.name, frame.X_base_camera)
-        u, v, z = project(frame.camera, X, points)
-        column, row = np.nan_to_num(np.round(u), nan=-1).astype(int), np.nan_to_num(np.round(v), nan=-1).astype(int)
-        inside = (z > 0.05) & (column >= 0) & (column < frame.camera.width) & (row >= 0) & (row < frame.camera.height)
-        depth = frame.depth_m[row[inside], column[inside]]
-        near = np.abs(depth - z[inside]) < NEAR_M
-        np.add.at(votes, scene.item_pixels[frame.camera.name][row[inside], column[inside]][near], 1)
+        pixels = scene.item_pixels[frame.camera.name]
+        np.add.at(votes, items_under(points, frame.camera, X, frame.depth_m, pixels, NEAR_M)[1], 1)
     return votes
