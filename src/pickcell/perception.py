@@ -6,28 +6,41 @@ Each stage can be replaced by anything with the same methods (see the protocols 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.blas import limit_blas_threads
 from pickcell.cell import CellConfig
-from pickcell.completion import Completed, Completer
+from pickcell.completion import Completer
 from pickcell.completion.choose import LEARNED, make_completer
 from pickcell.completion.registration import CatalogueRegistrar
 from pickcell.fusion import FusedScene, Fusion, FusionConfig
 from pickcell.fusion.calibration import CalibrationMonitor
+from pickcell.geometry import Pose
 from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
 from pickcell.segmentation import Segmenter, label_images
 from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
-from pickcell.values import CameraHealth, Identity, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
+from pickcell.tracking import IdentityKeeper, TrackState, Watch, Watched
+from pickcell.values import CameraHealth, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
 """Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at the given joints."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What watching goes on from."""
+
+    fused: FusedScene
+    raw_poses: dict[str, Pose]
+    """Camera -> its pose as calibrated."""
+    instances: tuple[Instance, ...]
+    followed: bool = False
 
 
 class PerceptionPipeline:
@@ -66,11 +79,20 @@ class PerceptionPipeline:
         self._identifier = identifier or SizeAndColorIdentifier(catalogue, gallery=gallery)
         self._spheres = robot_spheres or _spheres_of(urdf, cell)
         self._cameras: tuple[CameraHealth, ...] = ()
+        self._keeper = IdentityKeeper()
+        self._manifest: dict[str, int] = {}
+        self._watch = Watch(cell, fusion)
+        self._look: _Look | None = None
 
     @property
     def cameras(self) -> tuple[CameraHealth, ...]:
         """Health of all cameras at the last call, also when it failed."""
         return self._cameras
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Of the instances of the last look."""
+        return tuple(instance.id for instance in self._look.instances) if self._look is not None else ()
 
     def observe(
         self, frames: list[RgbdFrame], joints: JointState, manifest: Mapping[str, int], now_s: float
@@ -103,7 +125,40 @@ class PerceptionPipeline:
             start = time.perf_counter()
             completed = self._registrar.refine_all(completed, identities, scene.volume)
             timings["completion"] += _ms(start)
-        return _outcome(_scene(scene, images, completed, identities, segmentation.confidence, timings))
+        instances = [
+            Instance(i, item.visible, item.shape, identity, item.exposure, float(sure))
+            for i, (item, identity, sure) in enumerate(zip(completed, identities, segmentation.confidence, strict=True), 1)
+        ]
+        start = time.perf_counter()
+        ids = self._ids(instances, manifest)
+        timings["numbering"] = _ms(start)
+        out = _scene(scene, images, instances, ids, timings)
+        self._look = _Look(scene, {frame.camera.name: frame.X_base_camera for frame in frames}, out.instances)
+        return _outcome(out)
+
+    def watch(
+        self, frames: list[RgbdFrame], joints: JointState, now_s: float, only: Iterable[int] | None = None
+    ) -> Outcome[Watched]:
+        """Where the items of the last look are now, and which space is free: the watching update, at camera rate. ``only``:
+        ids to follow, all unless given. The next look goes on from where items were followed to.
+
+        Fails with CAMERA_MISSING, CAMERA_STALE, DEPTH_INVALID, and with SCENE_EMPTY when there was no look to go on from.
+        Raises ValueError and KeyError as :meth:`observe` does, and KeyError for an id that is not followed.
+        """
+        if self._look is None:
+            return Outcome.failure(Code.SCENE_EMPTY, "There is nothing to follow: look at the cell first.")
+        if not self._look.followed:
+            self._watch.start(self._look.fused, self._look.raw_poses, self._look.instances)
+            self._look = replace(self._look, followed=True)
+        return self._watch.update(frames, self._spheres(joints), now_s, only)
+
+    def _ids(self, instances: list[Instance], manifest: Mapping[str, int]) -> list[int]:
+        """Ids as before for what was there before. More of anything than before means that this is another tote."""
+        if any(count > self._manifest.get(sku, 0) for sku, count in manifest.items()):
+            self._keeper.forget()
+        self._manifest = dict(manifest)
+        followed = self._watch.tracker.tracks if self._look is not None and self._look.followed else ()
+        return self._keeper.assign(instances, {t.id: t.X_base_start for t in followed if t.state is not TrackState.LOST})
 
     def _products(self, manifest: Mapping[str, int]) -> list[tuple[Sku, int]]:
         """What is in the tote, with counts; nothing when a part of it is not in the catalogue, as that could look like
@@ -115,19 +170,13 @@ class PerceptionPipeline:
 
 
 def _scene(
-    fused: FusedScene,
-    images: list[NDArray[np.uint16]],
-    completed: list[Completed],
-    identities: list[Identity],
-    confidence: NDArray[np.float32],
-    timings: dict[str, float],
+    fused: FusedScene, images: list[NDArray[np.uint16]], found: list[Instance], ids: list[int], timings: dict[str, float]
 ) -> Scene:
-    instances = tuple(
-        Instance(i, item.visible, item.shape, identity, item.exposure, float(sure))
-        for i, (item, identity, sure) in enumerate(zip(completed, identities, confidence, strict=True), 1)
-    )
+    """``images``: labels by place in ``found``, from 1, whose ids they get."""
+    instances = tuple(replace(instance, id=i) for instance, i in zip(found, ids, strict=True))
+    id_of = np.array([0, *ids], np.uint16)
     views = tuple(
-        SceneView(frame.camera, frame.X_base_camera, frame.color, image) for frame, image in zip(fused.frames, images)
+        SceneView(frame.camera, frame.X_base_camera, frame.color, id_of[image]) for frame, image in zip(fused.frames, images)
     )
     return Scene(fused.stamp_s, instances, fused.occupancy, fused.heightmaps, views, fused.cameras, timings)
 

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("pickcell_interfaces.msg", reason="needs the built workspace")
 
-from pickcell_interfaces.msg import GraspCandidates, Heartbeat, SceneInstances
-from pickcell_interfaces.srv import ObserveScene, PlanApproach, PlanHome, PlanRetreat, SelectGrasp
+from pickcell_interfaces.msg import GraspCandidates, Heartbeat, SceneInstances, SceneTracks
+from pickcell_interfaces.srv import ObserveScene, PlanApproach, PlanHome, PlanRetreat, SelectGrasp, WatchScene
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -29,12 +29,13 @@ from ros_processes import (
 
 from pickcell.cell import load_cell
 from pickcell.segmentation.choose import SEGMENTERS
+from pickcell.tracking import TrackState
 from pickcell.values import JointState
-from pickcell_conversions.drivers import joint_state_to_msg, trajectory_from_msg
+from pickcell_conversions.drivers import joint_state_to_msg, seconds, trajectory_from_msg
 from pickcell_conversions.grasps import decision_from_msg
 from pickcell_conversions.motions import approach_from_msg
 from pickcell_conversions.outcomes import manifest_to_msg
-from pickcell_conversions.scenes import scene_from_msg
+from pickcell_conversions.scenes import scene_from_msg, track_from_msg
 from pickcell_node.heartbeat import heartbeat_qos
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(240)]
@@ -219,6 +220,33 @@ def test_a_silent_camera_shows_in_the_heartbeat(stages, scene):
     assert not stages.notes()["cam_left"]
     stages.set_faults()
     stages.wait_cameras()
+
+
+def test_items_are_followed_at_camera_rate_until_the_next_look(stages, scene):
+    stages.wait_cameras()
+    looked = stages.observe().scene
+    ids = sorted(instance.id for instance in looked.instances)
+    assert ids == sorted(instance.id for instance in stages.observe().scene.instances), "ids stay from look to look"
+    received = []
+    qos = QoSProfile(depth=5)
+    subscription = stages.node.create_subscription(SceneTracks, "/scene/tracks", received.append, qos)
+    assert stages.call(WatchScene, "/scene/watch", follow=True, ids=[60001]).outcome.code == "item_not_found"
+    assert stages.call(WatchScene, "/scene/watch", follow=True).outcome.code == "ok"
+    wait_until(lambda: len(received) >= 5, ANSWER_S, "updates come")
+    tracks = [track_from_msg(track) for track in received[-1].tracks]
+    assert received[-1].outcome.code == "ok" and [track.id for track in tracks] == ids
+    assert np.mean([track.state is TrackState.STILL for track in tracks]) > 0.7, "nothing moves"
+    stamps = [seconds(msg.header.stamp) for msg in received]
+    assert stamps == sorted(stamps) and len(set(stamps)) == len(stamps), "each update is of new images"
+    assert stages.observe().outcome.code == "ok"
+    time.sleep(0.5)
+    count = len(received)
+    time.sleep(1.0)
+    assert len(received) == count, "a look ends it"
+    assert stages.call(WatchScene, "/scene/watch", follow=True, ids=ids[:1]).outcome.code == "ok"
+    wait_until(lambda: len(received) > count, ANSWER_S, "updates come again")
+    assert stages.call(WatchScene, "/scene/watch", follow=False).outcome.code == "ok"
+    stages.node.destroy_subscription(subscription)
 
 
 def test_heartbeats_come_five_times_a_second(stages, scene):

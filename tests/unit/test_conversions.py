@@ -14,7 +14,9 @@ from pickcell_interfaces.msg import Outcome as OutcomeMsg
 from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 
+from pickcell.geometry import make_pose
 from pickcell.outcome import CODES, Code, Outcome
+from pickcell.tracking import Track, TrackState
 from pickcell.values import (
     ApproachPlan,
     CameraHealth,
@@ -251,6 +253,22 @@ def test_grid(state):
     np.testing.assert_array_equal(back.state, state)
     np.testing.assert_array_equal(back.origin, grid.origin)
     assert back.resolution_m == grid.resolution_m
+
+
+@few
+@given(st.integers(1, 60_000), st.sampled_from(TrackState), st.floats(0.0, 1.0))
+def test_track(number, state, score):
+    X = make_pose((0.1, -0.2, 0.3), (0.4, 0.5, 0.6))
+    back = scenes.track_from_msg(over_the_wire(scenes.track_to_msg(Track(number, X, state, score))))
+    assert (back.id, back.state, back.score) == (number, state, score)
+    np.testing.assert_allclose(back.X_base_start, X, atol=1e-12)
+
+
+def test_track_in_a_state_that_there_is_not():
+    msg = scenes.track_to_msg(Track(7, np.eye(4), TrackState.STILL, 1.0))
+    msg.state = "flying"
+    with pytest.raises(MessageError, match=r"track 7.*flying.*still"):
+        scenes.track_from_msg(msg)
 
 
 def test_grid_raw_and_broken():

@@ -1,10 +1,11 @@
 """Who may import whom: the rules that keep the parts exchangeable, checked on every module of the project.
 
-1. The core library imports no ROS, no simulator, no message package; torch only inside functions.
+1. The core library imports no ROS, no simulator, no message package; torch and viser only inside functions.
 2. The simulator imports the core, never ROS.
 3. A node package imports the core, the interfaces and library packages (those without programs), never another node
    package.
-4. Inside the core: geometry, values, outcome <- stages <- task. A stage may use a stage before it, never the task.
+4. Inside the core: geometry, values, outcome <- stages <- task <- view. A stage may use a stage before it, never the task;
+   nothing knows the view.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ WORKSPACE = ROOT / "ros2_ws/src"
 
 ROS = re.compile(r"^(rclpy|rcl_interfaces|rosidl\w*|ament\w*|tf2\w*|launch\w*|\w+_msgs|\w+_srvs|\w+_interfaces|rosbag2\w*)$")
 SIMULATOR = re.compile(r"^(pybullet\w*|pickcell_sim\w*)$")
-GROUND = {"geometry", "values", "outcome", "ports", "cell", "config_file", "resources"}
+GROUND = {"geometry", "values", "outcome", "ports", "cell", "camera_poses", "config_file", "resources"}
 """Modules everything in the core may import, and which import only each other."""
 
 
@@ -76,8 +77,8 @@ def test_the_core_knows_no_ros_and_no_simulator() -> None:
     assert not _offences(CORE, ROOT / "src", SIMULATOR)
 
 
-def test_the_core_loads_torch_and_runtimes_only_when_used() -> None:
-    assert not _offences(CORE, ROOT / "src", re.compile(r"^(torch|onnx)\w*$"), lazily_allowed=True)
+def test_the_core_loads_torch_runtimes_and_viser_only_when_used() -> None:
+    assert not _offences(CORE, ROOT / "src", re.compile(r"^(torch|onnx|viser)\w*$"), lazily_allowed=True)
 
 
 def test_the_simulator_knows_no_ros() -> None:
@@ -106,9 +107,9 @@ print(len([m for m in sys.modules if m.split(".")[0] == "pickcell"]))
 """
 
 
-def test_every_core_module_imports_with_ros_simulator_and_torch_blocked() -> None:
+def test_every_core_module_imports_with_ros_simulator_torch_and_viser_blocked() -> None:
     """The scan above sees the source; this sees what really happens, also through third parties we call."""
-    forbidden = r"^(rclpy|\w+_msgs|\w+_srvs|\w+_interfaces|tf2\w*|pybullet\w*|pickcell_\w+|torch\w*)$"
+    forbidden = r"^(rclpy|\w+_msgs|\w+_srvs|\w+_interfaces|tf2\w*|pybullet\w*|pickcell_\w+|torch\w*|viser)$"
     command = [sys.executable, "-c", BLOCKER, forbidden, str(ROOT / "src")]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
@@ -155,9 +156,9 @@ def test_there_is_something_to_check() -> None:
 
 
 def _layer(module: str) -> int:
-    """0 ground, 1 stages and services for them, 2 task, 3 setup (stands beside everything)."""
+    """0 ground, 1 stages and services for them, 2 task, 3 view (looks at all of it), 4 setup (stands beside everything)."""
     part = module.split(".")[1] if "." in module else ""
-    return 0 if part in GROUND or not part else {"task": 2, "setup": 3}.get(part, 1)
+    return 0 if part in GROUND or not part else {"task": 2, "view": 3, "setup": 4}.get(part, 1)
 
 
 def test_inside_the_core_imports_go_downwards() -> None:
@@ -168,7 +169,7 @@ def test_inside_the_core_imports_go_downwards() -> None:
             if name.split(".")[0] != "pickcell" or name.split(".")[1:2] == own.split(".")[1:2]:
                 continue
             upwards = _layer(name) > _layer(own)
-            into_setup = _layer(own) == 3 or _layer(name) == 3
+            into_setup = 4 in (_layer(own), _layer(name))
             if upwards or into_setup:
                 bad.append(f"{path.relative_to(ROOT)}:{line} ({own}) imports {name}")
     assert not bad

@@ -31,6 +31,7 @@ from pickcell.segmentation.offsets import LOGITS, OFFSETS, REACHES, STRIDE, VOTE
 from pickcell.segmentation.patch_scene import Judgement
 from pickcell.segmentation.regions import fuse_regions, regions_of
 from pickcell.segmentation.reunite import REUNITE_FEATURES, reunite, segment_pairs
+from pickcell.segmentation.trust import TRUST_FEATURES
 from pickcell.segmentation.votes import VOTE_FEATURES, patch_votes, vote_features
 
 CELL = synthetic.cell()
@@ -191,11 +192,13 @@ def test_parts_that_vote_for_one_middle_are_reunited_and_no_item_grows_too_long(
 
 def test_weights_survive_a_file(tmp_path: Path) -> None:
     reunite = np.arange(len(REUNITE_FEATURES), dtype=float)
-    weights = EvidenceWeights(np.arange(len(NAMES), dtype=float), -0.5, reunite)
+    trust = np.arange(len(TRUST_FEATURES), dtype=float) - 3.0
+    weights = EvidenceWeights(np.arange(len(NAMES), dtype=float), -0.5, reunite, trust)
     weights.save(tmp_path / "w.json")
     again = EvidenceWeights.load(tmp_path / "w.json")
     assert np.array_equal(again.weights, weights.weights) and again.item_above == -0.5
     assert again.reunite is not None and np.array_equal(again.reunite, reunite)
+    assert again.trust is not None and np.array_equal(again.trust, trust)
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"item_above": 0, "weights": {"bias": "much"}}'])

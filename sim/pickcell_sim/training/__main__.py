@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pickcell.network import ModelError
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
 from pickcell_sim.data.scene_file import SceneFileError
 from pickcell_sim.items.spec import REPOSITORY
@@ -33,6 +34,7 @@ def segmentation(
         REPOSITORY / "var/training/affinity.pt"
     ),
     afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
+    start: Annotated[Path | None, typer.Option(help="A network (ONNX) to go on from, say models/affinity.onnx.")] = None,
 ) -> None:
     """The affinity network of instance segmentation. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
@@ -41,8 +43,21 @@ def segmentation(
 
     if afresh:
         checkpoint.unlink(missing_ok=True)
-    job = AffinityTraining(scenes, models, checkpoint, Fit(minutes=minutes, seed=seed))
+    job = AffinityTraining(scenes, models, checkpoint, Fit(minutes=minutes, seed=seed, start=start))
     _run(lambda say: train(job, say), checkpoint, console)
+
+
+@app.command()
+def evidence(
+    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
+    models: Annotated[Path, typer.Option(help="Folder of the affinity network.")] = REPOSITORY / "models",
+) -> None:
+    """Weigh the evidence of segmentation anew, for the affinity network that is there (part of "segmentation", too)."""
+    console = _ready()
+    from pickcell.learning.training import Fit
+    from pickcell_sim.training.affinity import AffinityTraining, weigh
+
+    _run(lambda say: weigh(AffinityTraining(scenes, models, scenes, Fit()), say), models, console)
 
 
 @app.command()
@@ -55,6 +70,7 @@ def completion(
         REPOSITORY / "var/training/columns.pt"
     ),
     afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
+    start: Annotated[Path | None, typer.Option(help="A network (ONNX) to go on from, say models/columns.onnx.")] = None,
 ) -> None:
     """The column network of shape completion. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
@@ -63,7 +79,8 @@ def completion(
 
     if afresh:
         checkpoint.unlink(missing_ok=True)
-    job = CompletionTraining(scenes, models, checkpoint, Fit(minutes=minutes, batch=32, learning_rate=2e-3, seed=seed))
+    fit = Fit(minutes=minutes, batch=32, learning_rate=2e-3, seed=seed, start=start)
+    job = CompletionTraining(scenes, models, checkpoint, fit)
     _run(lambda say: train(job, say), checkpoint, console)
 
 
@@ -79,7 +96,7 @@ def _ready() -> Console:
 def _run(work: Callable[[Callable[[str], None]], None], checkpoint: Path, console: Console) -> None:
     try:
         work(lambda text: console.print(text, highlight=False))
-    except SceneFileError as error:
+    except (SceneFileError, ModelError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:

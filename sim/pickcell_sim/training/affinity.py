@@ -14,8 +14,8 @@ from pickcell_sim.bench.result import commit_id, machine_facts
 from pickcell_sim.data.scene_file import scene_files
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.training.crops import crop_set
-from pickcell_sim.training.evidence import fit_learned
 from pickcell_sim.training.split import split_fills, spread
+from pickcell_sim.training.weigh import fit_learned
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,22 @@ def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
     net = fit(crops, held_out, job.fit, job.checkpoint, say)
     export(net, job.models / NETWORK)
     say("weighing the evidence ...")
-    chosen = spread(training, job.evidence_scenes - len(watched)) + watched
-    fit_learned(chosen, AffinityNetwork(job.models / NETWORK), say).save(job.models / WEIGHTS)
+    weigh(job, say)
     loss = held_out_loss(net, held_out)
     (job.models / "affinity.md").write_text(_card(job, len(crops), len(training), loss), encoding="utf-8")
     say(f"kept in {job.models}: {NETWORK}, {WEIGHTS}, affinity.md. Measure it: ./cell eval see")
 
 
+def weigh(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
+    """Weigh the evidence of the network that is there. Raises SceneFileError without scenes or items found in them."""
+    training, watched = split_fills(scene_files(job.scenes))
+    known = spread(training, job.evidence_scenes - len(watched))
+    fit_learned(known, watched, AffinityNetwork(job.models / NETWORK), say).save(job.models / WEIGHTS)
+
+
 def _card(job: AffinityTraining, crops: int, scenes: int, loss: float) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in machine_facts().items())
-    command = f"./cell train segmentation --minutes {job.fit.minutes:g} --seed {job.fit.seed}"
+    command = f"./cell train segmentation {job.fit.options()}"
     return f"""# Affinity network
 
 Which pixels of a tote's picture belong to an item, and which pairs of pixels to one item. Used by

@@ -100,7 +100,7 @@ def _monotone(said: np.ndarray, right: np.ndarray) -> Calibration:
 
 def _card(job: CompletionTraining, maps: int, scenes: int, loss: float) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in machine_facts().items())
-    command = f"./cell train completion --minutes {job.fit.minutes:g} --seed {job.fit.seed}"
+    command = f"./cell train completion {job.fit.options()}"
     return f"""# Column network
 
 Where an item is, column by column, from what was seen of it and around it. Used by `pickcell.completion.learned`; how:

@@ -8,27 +8,22 @@ lowered, as average-linkage merging needs far more caution than a single pair do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pickcell.catalogue import load_catalogue
 from pickcell.fusion import FusedScene
-from pickcell.identity import ColorGallery
 from pickcell.segmentation import PatchSegmenter
-from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.agglomerate import agglomerate
 from pickcell.segmentation.graph import SignedDistance
-from pickcell.segmentation.judge import NAMES, AffinityJudge, EvidenceWeights
 from pickcell.segmentation.patch_scene import Evidence, PatchScene
 from pickcell.segmentation.reunite import REUNITE_FEATURES, reunite, segment_pairs
 from pickcell.segmentation.votes import PatchVotes
 from pickcell.values import Sku
 from pickcell_sim.bench.see.instances import overlaps
-from pickcell_sim.data.scene_file import LabelledScene, SceneFileError, read_scene
-from pickcell_sim.data.views import SceneViews, items_under
+from pickcell_sim.data.scene_file import LabelledScene
+from pickcell_sim.data.views import items_under
 
 REUNITE_BIASES = (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0)
 BIASES = (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5)
@@ -181,37 +176,3 @@ def fit_reunion(
     for name, value in zip(REUNITE_FEATURES, beta + shift):
         say(f"{name:>18} {value:7.2f}")
     return np.asarray(beta + shift)
-
-
-def fit_learned(files: Sequence[Path], network: AffinityNetwork, say: Callable[[str], None] = print) -> EvidenceWeights:
-    """Weights for geometry and the network together, on scenes of training items. Raises SceneFileError when the network
-    finds nothing in them."""
-    start = EvidenceWeights(np.zeros(len(NAMES)), 0.0)
-    catalogue = load_catalogue()
-    gallery = ColorGallery(catalogue)
-    segmenters: dict[str, PatchSegmenter] = {}
-    samples = []
-    for path in files:
-        scene = read_scene(path)
-        views = SceneViews.of(scene)
-        fused = views.fuse(scene).value
-        if fused is None:
-            continue
-        judgement = AffinityJudge(views.cell, network, start).look(fused)
-        segmenter = segmenters.setdefault(views.cell.name, PatchSegmenter(views.cell, gallery=gallery))
-        patches = segmenter.patch_scene(fused, judgement)
-        if len(patches.rows) and len(patches.graph.pairs):
-            features, votes = judgement.read(patches)
-            products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
-            labelled = label_patches(fused, patches, features, scene)
-            samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
-    if not samples:
-        raise SceneFileError(f"the network finds no item in {len(files)} scenes yet: train it for longer, or on more scenes")
-    weights = fit_with_bias(samples, say)
-    geometric = fit_with_bias(
-        [LabelledPatches(s.scene, s.scene.graph.features, s.point_item, s.patch_item, s.purity) for s in samples], say
-    )
-    say("geometry alone: " + ", ".join(f"{w:.2f}" for w in geometric))
-    for name, value in zip(NAMES, weights):
-        say(f"{name:>14} {value:7.2f}")
-    return EvidenceWeights(weights, start.item_above, fit_reunion(samples, weights, next(iter(segmenters.values())), say))

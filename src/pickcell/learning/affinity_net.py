@@ -144,8 +144,9 @@ def fit(crops: CropSet, held_out: CropSet, config: Fit, checkpoint: Path, say: C
         return affinity_loss(said, item.to(said.device), votes.to(said.device))
 
     return training.fit(
-        build_network(), len(crops), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint, say
-    )
+        build_network(), len(crops), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint,
+        lambda index: batch_of(crops, index, None)[0], say,
+    )  # fmt: skip
 
 
 def held_out_loss(net: Any, crops: CropSet, limit: int = 96) -> float:

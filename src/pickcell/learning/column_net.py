@@ -122,8 +122,9 @@ def fit(data: ColumnSet, held_out: ColumnSet, config: Fit, checkpoint: Path, say
         return column_loss(said, maps.to(said.device), *(each.to(said.device) for each in truth))
 
     return training.fit(
-        build_network(), len(data), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint, say
-    )
+        build_network(), len(data), loss_of, lambda net: held_out_loss(net, held_out), config, checkpoint,
+        lambda index: batch_of(data, index, None)[0], say,
+    )  # fmt: skip
 
 
 def held_out_loss(net: Any, data: ColumnSet, limit: int = 512) -> float:

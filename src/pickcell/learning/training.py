@@ -11,6 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pickcell.learning.adopt import adopt
+
+ADOPT_ON = 48
+"""Samples on which the statistics of a network to start from are measured."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -26,6 +31,14 @@ class Fit:
     """Share of the time in which the learning rate rises."""
     checkpoint_s: float = 60.0
     seed: int = 0
+    start: Path | None = None
+    """An ONNX file of the same kind of network to go on from, at a gentler rate; None starts from nothing."""
+    gentler: float = 0.15
+    """Share of the learning rate when there is a start."""
+
+    def options(self) -> str:
+        """As ``./cell train`` takes them."""
+        return f"--minutes {self.minutes:g} --seed {self.seed}" + (f" --start {self.start}" if self.start else "")
 
 
 LossOfBatch = Callable[[Any, NDArray[np.intp], np.random.Generator], Any]
@@ -39,18 +52,24 @@ def fit(
     held_out: Callable[[Any], float],
     config: Fit,
     checkpoint: Path,
+    inputs_of: Callable[[NDArray[np.intp]], Any],
     say: Callable[[str], None] = print,
 ) -> Any:
     """Train ``net`` on so many samples for the time given, going on from ``checkpoint`` when there is one; on a GPU when
-    there is one. ``held_out``: loss on what is not trained on. Returns the network. Raises ValueError without samples."""
+    there is one. ``held_out``: loss on what is not trained on; ``inputs_of``: inputs of samples (indices), as they are.
+    Returns the network. Raises ValueError without samples, ModelError when the network to start from is of no use."""
     import torch
 
     if samples == 0:
         raise ValueError("nothing to train on: no samples")
     torch.manual_seed(config.seed)
+    if config.start is not None and not checkpoint.exists():
+        adopt(net, config.start, inputs_of(np.linspace(0, samples - 1, min(ADOPT_ON, samples)).astype(np.intp)))
+        say(f"starting from {config.start}: held out {held_out(net):.4f}")
+    highest = config.learning_rate * (config.gentler if config.start else 1.0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = net.to(device).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(net.parameters(), highest, weight_decay=config.weight_decay)
     spent_s, step = 0.0, 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -62,7 +81,7 @@ def fit(
     budget_s, last, kept_s, losses = 60.0 * config.minutes, time.monotonic(), spent_s, []
     while spent_s < budget_s:
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * _rate(spent_s / budget_s, config.warm_up)
+            group["lr"] = highest * _rate(spent_s / budget_s, config.warm_up)
         index = np.sort(rng.choice(samples, min(config.batch, samples), replace=False))
         net.train()
         loss = loss_of(net, index, rng)

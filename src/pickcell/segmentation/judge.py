@@ -27,6 +27,7 @@ from pickcell.segmentation.graph import FEATURES
 from pickcell.segmentation.patch_scene import Evidence, PatchScene
 from pickcell.segmentation.regions import PointItems, fuse_regions
 from pickcell.segmentation.reunite import REUNITE_FEATURES
+from pickcell.segmentation.trust import TRUST_FEATURES
 from pickcell.segmentation.votes import VOTE_FEATURES, PatchVotes, patch_votes, vote_features
 
 FUSED_FEATURES = ("same_item", "other_item", "no_item")
@@ -45,6 +46,8 @@ class EvidenceWeights:
     """Logit of "an item" from which a point is taken for one."""
     reunite: NDArray[np.float64] | None = None
     """(len(REUNITE_FEATURES),), None: what does not touch is never joined."""
+    trust: NDArray[np.float64] | None = None
+    """(len(TRUST_FEATURES),), None: those for geometry alone."""
 
     @staticmethod
     def load(path: Path) -> EvidenceWeights:
@@ -53,7 +56,8 @@ class EvidenceWeights:
             data = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array([float(data["weights"][name]) for name in NAMES])
             reunite = np.array([float(data["reunite"][name]) for name in REUNITE_FEATURES])
-            return EvidenceWeights(weights, float(data["item_above"]), reunite)
+            trust = np.array([float(data["trust"][name]) for name in TRUST_FEATURES])
+            return EvidenceWeights(weights, float(data["item_above"]), reunite, trust)
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise ModelError(f"{path}: no usable weights ({problem!r}); ./cell train segmentation makes them") from None
 
@@ -61,6 +65,8 @@ class EvidenceWeights:
         data = {"item_above": self.item_above, "weights": _named(NAMES, self.weights)}
         if self.reunite is not None:
             data["reunite"] = _named(REUNITE_FEATURES, self.reunite)
+        if self.trust is not None:
+            data["trust"] = _named(TRUST_FEATURES, self.trust)
         path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
@@ -121,4 +127,4 @@ class AffinityJudgement:
 
     def weigh(self, scene: PatchScene) -> Evidence:
         features, votes = self.read(scene)
-        return Evidence(features @ self.evidence.weights, votes, self.evidence.reunite)
+        return Evidence(features @ self.evidence.weights, votes, self.evidence.reunite, self.evidence.trust)

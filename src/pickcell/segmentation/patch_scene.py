@@ -45,6 +45,8 @@ class Evidence:
     """Where they say that the middle of their item is, if the judge asks for it ..."""
     reunite: NDArray[np.float64] | None = None
     """... and what it makes of that: weights of :data:`pickcell.segmentation.reunite.REUNITE_FEATURES`."""
+    trust: NDArray[np.float64] | None = None
+    """Weights of :data:`pickcell.segmentation.trust.TRUST_FEATURES`, unless those for geometry alone are meant."""
 
 
 class Judgement(Protocol):

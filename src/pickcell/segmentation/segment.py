@@ -17,11 +17,12 @@ from pickcell.identity.appearance import BINS, ColorGallery, bins_of
 from pickcell.segmentation.agglomerate import merge_tree
 from pickcell.segmentation.config import SegmentationConfig
 from pickcell.segmentation.foreground import foreground
-from pickcell.segmentation.graph import PatchGraph, SignedDistance, build_graph
+from pickcell.segmentation.graph import SignedDistance, build_graph
 from pickcell.segmentation.patch_scene import Evidence, GeometricJudge, Judge, Judgement, PatchScene
 from pickcell.segmentation.recognition import HIDDEN, ItemPoints, ProductLook, best_cut
 from pickcell.segmentation.reunite import reunite, segment_pairs
 from pickcell.segmentation.supervoxels import grow_patches, neighbours_of, smooth_normals
+from pickcell.segmentation.trust import trust
 from pickcell.values import Sku
 
 LONGEST_ITEM_M = 0.40
@@ -35,7 +36,7 @@ class Segmentation:
     labels: NDArray[np.int32]
     """(N,) instance id of each point of the cloud, from 1 without gaps, 0 for none."""
     confidence: NDArray[np.float32]
-    """(K,) per instance 1..K: mean probability that each of its inner and outer edges was decided rightly."""
+    """(K,) per instance 1..K: chance that it is one item and all that is seen of it: :mod:`pickcell.segmentation.trust`."""
 
 
 class Segmenter(Protocol):
@@ -72,16 +73,21 @@ class PatchSegmenter:
         if len(scene.rows) == 0 or len(scene.patches.centres) == 0:  # a few stray points make no patch
             return Segmentation(out, np.zeros(0, np.float32))
         evidence = judgement.weigh(scene)
+        instance = self.instances(scene, evidence, products, self.distance(fused))
+        label = scene.patches.label
+        out[scene.rows] = np.where(label >= 0, instance[np.maximum(label, 0)], 0)
+        return Segmentation(out, trust(instance, scene, evidence, self.look(products)))
+
+    def instances(
+        self, scene: PatchScene, evidence: Evidence, products: Sequence[tuple[Sku, int]], distance: SignedDistance
+    ) -> NDArray[np.int32]:
+        """(P,) instance of each patch, from 1 in descending order of size, 0 for none."""
         segment = self.parts(scene, evidence, products)
         if evidence.votes is not None and evidence.reunite is not None:
-            pairs = segment_pairs(segment, scene, evidence.votes, evidence.log_odds, self.distance(fused))
+            pairs = segment_pairs(segment, scene, evidence.votes, evidence.log_odds, distance)
             segment = reunite(segment, pairs, evidence.reunite, scene, self._limit_m(products))
         segment = _absorb_fragments(segment, scene, evidence.log_odds, self.config.fragment_points)
-        label = scene.patches.label
-        point_segment = np.where(label >= 0, segment[np.maximum(label, 0)], -1)
-        numbers = _number_large(point_segment, self.config.min_points)
-        out[scene.rows] = numbers[point_segment]
-        return Segmentation(out, _confidence(numbers[segment], scene.graph, evidence.log_odds, int(numbers.max())))
+        return _number_large(segment, scene.patches.sizes, self.config.min_points)
 
     def parts(self, scene: PatchScene, evidence: Evidence, products: Sequence[tuple[Sku, int]]) -> NDArray[np.int64]:
         """(P,) segment of each patch, 0-based: what is joined by patches that touch (also the input of training what
@@ -89,7 +95,7 @@ class PatchSegmenter:
         config, graph, patches = self.config, scene.graph, scene.patches
         threshold, limit = config.join_above if products else 0.0, self._limit_m(products)
         tree = merge_tree(patches.centres, graph.pairs, graph.links, evidence.log_odds, limit, threshold)
-        return best_cut(tree, scene.items, self._look(products), config) if products else tree.cut(0.0)
+        return best_cut(tree, scene.items, self.look(products), config) if products else tree.cut(0.0)
 
     def _limit_m(self, products: Sequence[tuple[Sku, int]]) -> float:
         longest = max((float(np.linalg.norm(sku.dimensions_m)) for sku, _ in products), default=LONGEST_ITEM_M)
@@ -99,7 +105,8 @@ class PatchSegmenter:
         """Signed distance to the surface at points in the tote's frame."""
         return lambda at: fused.volume.distance(transform_points(self._X_base_tote, at))
 
-    def _look(self, products: Sequence[tuple[Sku, int]]) -> ProductLook:
+    def look(self, products: Sequence[tuple[Sku, int]]) -> ProductLook:
+        """The products as recognition knows them."""
         names = [sku.sku for sku, _ in products]
         sizes = np.array([sku.dimensions_m for sku, _ in products])
         counts = np.array([count for _, count in products], dtype=np.int64)
@@ -155,25 +162,12 @@ def _absorb_fragments(
     return np.unique(segment, return_inverse=True)[1].astype(np.int64)
 
 
-def _confidence(
-    instance: NDArray[np.int32], graph: PatchGraph, evidence: NDArray[np.float64], count: int
-) -> NDArray[np.float32]:
-    """(K,) see :class:`Segmentation`. ``instance``: (P,) id of each patch, 0 for none."""
-    a, b = instance[graph.pairs[:, 0]], instance[graph.pairs[:, 1]]
-    right = 1.0 / (1.0 + np.exp(-np.where(a == b, evidence, -evidence)))
-    total, length = np.zeros(count + 1), np.zeros(count + 1)
-    for side in (a, np.where(a == b, 0, b)):
-        np.add.at(total, side, right * graph.links)
-        np.add.at(length, side, graph.links)
-    return (total[1:] / np.maximum(length[1:], 1)).astype(np.float32)
-
-
-def _number_large(segment: NDArray[np.int64], min_points: int) -> NDArray[np.int32]:
-    """Id of each segment: from 1 in descending order of size for those of at least ``min_points`` points, 0 for the rest
-    and for "none" (the last entry, which index -1 reads). ``segment``: (M,) of each point, -1 for none."""
-    sizes = np.bincount(segment[segment >= 0], minlength=1)
-    order = np.argsort(-sizes, kind="stable")
-    ids = np.zeros(len(sizes) + 1, np.int32)
-    kept = [s for s in order if sizes[s] >= min_points]
+def _number_large(segment: NDArray[np.int64], sizes: NDArray[np.int64], min_points: int) -> NDArray[np.int32]:
+    """(P,) id of each patch's segment: from 1 in descending order of size for those of at least ``min_points`` points, 0 for
+    the rest. ``sizes``: (P,) points of each patch."""
+    points = np.bincount(segment, sizes, minlength=1)
+    order = np.argsort(-points, kind="stable")
+    kept = order[points[order] >= min_points]
+    ids = np.zeros(len(points), np.int32)
     ids[kept] = np.arange(1, len(kept) + 1)
-    return ids
+    return ids[segment]

@@ -56,6 +56,7 @@ _SIMULATION = {
     "data": ("pickcell_sim.data", "make labelled scenes to train and measure on: ./cell data tote packed pile -n 40"),
     "train": ("pickcell_sim.training", "train a network on them: ./cell train segmentation"),
     "eval": ("pickcell_sim.bench.see", "measure what was learned: ./cell eval see"),
+    "view": ("pickcell_sim.view", "show what the cell sees, in the browser: ./cell view sim"),
 }
 MODULES = {name: ("pickcell_cli", [name]) for name in _CLIENT} | {
     name: (module, list[str]()) for name, (module, _) in _SIMULATION.items()

@@ -229,8 +229,9 @@ def write_core_lock(layout: Layout) -> Path:
     ros = {canonical(line.partition("==")[0]) for line in requirement_lines(layout.requirements / "ros-jazzy.lock")}
     path = layout.requirements / "core.lock"
     head = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    ray = layout.requirements / "ray.txt"
-    optional = {canonical(line.partition("==")[0]) for line in (requirement_lines(ray) if ray.is_file() else [])}
+    optional_files = [layout.requirements / name for name in ("ray.txt", "view.txt")]
+    lines = [line for file in optional_files if file.is_file() for line in requirement_lines(file)]
+    optional = {canonical(line.partition("==")[0]) for line in lines}
     left_out = ros | optional | {"pip", "setuptools", "lark"}
     pins = [f"{name}=={version}" for name, version in sorted(installed(layout).items()) if name not in left_out]
     path.write_text("\n".join([*head, *pins]) + "\n", encoding="utf-8")

@@ -49,7 +49,8 @@ def targets(
         return Outcome.failure(
             Code.ITEM_NOT_FOUND, f"SKU '{sku}': the best of {len(scene.instances)} instances matches with {best:.0%}."
         )
-    likely.sort(key=lambda i: -probability(i, sku) * (0.5 + 0.5 * i.exposure))  # of two alike the freer one
+    # of two alike the freer one, and the one that is surely one item
+    likely.sort(key=lambda i: -probability(i, sku) * (0.5 + 0.5 * i.exposure) * (0.5 + 0.5 * i.confidence))
     return Outcome.success(Target(i, sku, select(i, sku)) for i in likely[:TARGETS_TRIED])
 
 
@@ -65,5 +66,5 @@ def _any_item(scene: Scene, in_source: Mapping[str, int], select: Select) -> Out
         return Outcome.failure(
             Code.ITEM_NOT_FOUND, f"None of the {len(scene.instances)} instances is like anything on the manifest."
         )
-    found.sort(key=lambda t: -(t.selected.unwrap().ranked[0].quality if t.selected.ok else 0.0))
+    found.sort(key=lambda t: -(t.selected.unwrap().ranked[0].quality if t.selected.ok else 0.0) * t.instance.confidence)
     return Outcome.success(iter(found[:TARGETS_TRIED]))

@@ -1,7 +1,8 @@
-"""Tracking: which item is where while things move, between two full looks."""
+"""Tracking: which item is where while things move, between two full looks, and which is which from look to look."""
 
 from pickcell.tracking.config import TrackingConfig
+from pickcell.tracking.identities import IdentityKeeper, KeeperConfig
 from pickcell.tracking.tracker import Track, Tracker, TrackState
 from pickcell.tracking.watch import Watch, Watched
 
-__all__ = ["Track", "TrackState", "Tracker", "TrackingConfig", "Watch", "Watched"]
+__all__ = ["IdentityKeeper", "KeeperConfig", "Track", "TrackState", "Tracker", "TrackingConfig", "Watch", "Watched"]

@@ -56,13 +56,14 @@ class Watch:
         self._workspace = Workspace(cell, self._config, furniture_boxes(cell))
         self._X_base_tote = cell.X_base_tote("source")
         self._corrections: dict[str, Pose] = {}
+        """Camera -> its corrected pose in its calibrated one."""
         self.tracker = Tracker(tracking)
 
     def start(self, fused: FusedScene, raw_poses: dict[str, Pose], instances: Sequence[Instance]) -> None:
         """Follow the instances of a full look from now on. ``raw_poses``: camera -> its pose as calibrated, before the look
         corrected it."""
         self._corrections = {
-            frame.camera.name: frame.X_base_camera @ inverse(raw_poses[frame.camera.name]) for frame in fused.frames
+            frame.camera.name: inverse(raw_poses[frame.camera.name]) @ frame.X_base_camera for frame in fused.frames
         }
         views = [_thinned(view) for view in fused.views]
         colors = [np.ascontiguousarray(frame.color[::SKIP, ::SKIP]) for frame in fused.frames]
@@ -98,8 +99,13 @@ class Watch:
         timings["watch_tracking"] = 1e3 * (time.perf_counter() - at)
         return Outcome.success(Watched(min(f.stamp_s for f in used), tracks, occupancy, cameras, timings))
 
+    def pose_of(self, frame: RgbdFrame) -> Pose:
+        """A frame's camera in ``base_link``, corrected as the last full look corrected it: on its mount, so that the
+        correction of a camera on the wrist turns with the wrist."""
+        return np.asarray(frame.X_base_camera @ self._corrections.get(frame.camera.name, np.eye(4)))
+
     def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> tuple[DepthView, NDArray[np.uint8]]:
-        X = self._corrections.get(frame.camera.name, np.eye(4)) @ frame.X_base_camera
+        X = self.pose_of(frame)
         small = replace(
             frame,
             camera=_skipped(frame.camera),

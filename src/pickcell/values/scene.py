@@ -121,7 +121,7 @@ class Instance:
     """One item as perceived."""
 
     id: int
-    """Label in the scene's label images, >= 1."""
+    """Label in the scene's label images, >= 1; from look to look the same for the same item."""
     visible: PointCloud
     shape: ShapeEstimate
     identity: Identity

@@ -21,9 +21,11 @@ from pickcell_interfaces.msg import (
     ShapeEstimate,
     VoxelGrid,
 )
+from pickcell_interfaces.msg import Track as TrackMsg
 from sensor_msgs.msg import CompressedImage
 
 from pickcell import values
+from pickcell.tracking import Track, TrackState
 from pickcell.values import BASE_FRAME
 from pickcell_conversions.clouds import cloud_from_msg, cloud_to_msg
 from pickcell_conversions.drivers import MessageError, camera_info_to_msg, camera_model_from_msg, seconds, time_msg
@@ -137,6 +139,22 @@ def summary_to_msg(instance: values.Instance) -> InstanceSummary:
         box_extents=vector_to_msg(instance.shape.extents_m),
         visible_points=len(instance.visible),
     )
+
+
+def track_to_msg(track: Track) -> TrackMsg:
+    """A followed item."""
+    return TrackMsg(
+        id=int(track.id), motion=pose_to_msg(track.X_base_start), state=track.state.value, score=float(track.score)
+    )
+
+
+def track_from_msg(msg: TrackMsg) -> Track:
+    """Raises MessageError for a state that there is not."""
+    try:
+        state = TrackState(msg.state)
+    except ValueError:
+        raise MessageError(f"track {msg.id}: state '{msg.state}' is none of {[s.value for s in TrackState]}") from None
+    return Track(int(msg.id), pose_from_msg(msg.motion), state, msg.score)
 
 
 def _encode(image: NDArray, extension: str, options: list[int], stamp: Time, frame_id: str) -> CompressedImage:

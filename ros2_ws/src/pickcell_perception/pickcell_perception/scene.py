@@ -1,4 +1,5 @@
-"""Node ``scene``: looks at both totes on request. Service ``~/observe``, topic ``~/instances``.
+"""Node ``scene``: looks at both totes on request, and follows what it found. Services ``~/observe``, ``~/watch``; topics
+``~/instances``, ``~/tracks``.
 
 Two ROS nodes in one process: ``scene`` answers requests, ``scene_input`` receives images, each on a thread of its own, so
 that images keep arriving while a request waits for them.
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import rclpy
 from pickcell_interfaces.msg import SceneInstances
-from pickcell_interfaces.srv import ObserveScene
+from pickcell_interfaces.srv import ObserveScene, WatchScene
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -34,6 +35,7 @@ from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
 from pickcell_node.serve import serve
 from pickcell_perception.inputs import SceneInputs
+from pickcell_perception.watching import Watching
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -51,6 +53,7 @@ class SceneParameters:
     image_linger_s: float
     images_reliable: bool
     tolerated_missing_cameras: int
+    watch_rate_hz: float
 
     def __post_init__(self) -> None:
         if not 0 < self.frame_timeout_s <= self.join_timeout_s:
@@ -63,6 +66,8 @@ class SceneParameters:
             raise ValueError(f"completion must be one of {', '.join(COMPLETERS)}, got '{self.completion}'")
         if self.tolerated_missing_cameras < 0:
             raise ValueError(f"tolerated_missing_cameras must be >= 0, got {self.tolerated_missing_cameras}")
+        if not 0 < self.watch_rate_hz <= 100:
+            raise ValueError(f"0 < watch_rate_hz <= 100 is needed, got {self.watch_rate_hz}")
 
 
 class SceneApp:
@@ -90,7 +95,9 @@ class SceneApp:
         self._receiver = threading.Thread(target=self._receive, name="scene-input", daemon=True)
         self._receiver.start()
         self._heartbeat = HeartbeatPublisher(self.node, self._inputs.watch.rates)
+        self._watching = Watching(self.node, self._pipeline, self._inputs, self.parameters.watch_rate_hz)
         serve(self.node, self._heartbeat, ObserveScene, "~/observe", self.observe)
+        serve(self.node, self._heartbeat, WatchScene, "~/watch", self._watching.serve)
         self.node.get_logger().info(f"{cell.name}: {[camera.name for camera in cell.cameras]}")
 
     def _receive(self) -> None:
@@ -106,6 +113,7 @@ class SceneApp:
 
     def observe(self, request: ObserveScene.Request, response: ObserveScene.Response) -> Outcome[Scene]:
         """Fill ``response.scene``. Also publishes what was found, and a failure to find anything."""
+        self._watching.stop()
         outcome = self._look(request)
         self._publish(outcome)
         if outcome.value is not None:  # an empty tote still has views and height maps

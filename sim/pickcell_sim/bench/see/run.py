@@ -146,7 +146,7 @@ def _see(
         registration_s = time.perf_counter() - start_of_registration
     truth = np.concatenate([scene.item_pixels[v.camera.name].ravel() for v in fused.views])
     predicted = np.concatenate([image.ravel() for image in labels])
-    rank = [graspable(each) for each in completed]
+    rank = [graspable(each, float(sure)) for each, sure in zip(completed, segmentation.confidence, strict=True)]
     seen.instances.matches.append(match_scene(truth, predicted, segmentation.confidence.tolist(), rank))
     instance_of = {number: label for label, number in owners(truth, predicted, VISIBLE_PIXELS).items()}
     for item in scene.items:  # a wrong instance is segmentation's fault: its shape does not count
@@ -160,9 +160,14 @@ def _see(
     return {"segmentation": 1e3 * (middle - start), "completion": 1e3 * (end - middle + registration_s)}
 
 
-def graspable(item: Completed) -> float:
-    """How graspable an instance seems before any grasp is computed: free from above, and much of it seen."""
-    return float(item.exposure * np.sqrt(len(item.visible)))
+ROOM_FOR_A_CUP = 100
+"""Points, 3 mm apart, on as much surface as a cup of 30 mm and some room around it need."""
+
+
+def graspable(item: Completed, chance: float) -> float:
+    """How graspable an instance seems before any grasp is computed: the chance that it is one item, how free it lies from
+    above, and whether as much of it shows as a hand needs."""
+    return chance * item.exposure * min(1.0, len(item.visible) / ROOM_FOR_A_CUP)
 
 
 def _draw(scene: LabelledScene, fused: FusedScene, labels: list[np.ndarray], path: Path) -> None:
@@ -184,7 +189,9 @@ def run_moving(
     on_sequence: Callable[[int], None] = lambda done: None,
 ) -> dict[str, TrackTally]:
     """Follow the items of every sequence in a folder, once per method that fuses. Raises what :func:`run` raises."""
-    gallery = ColorGallery(load_catalogue())
+    catalogue = load_catalogue()
+    gallery = ColorGallery(catalogue)
+    identifier = SizeAndColorIdentifier(catalogue, gallery=gallery)
     out = {name: TrackTally() for name in names if name in STAGES}
     segmenters: dict[tuple[str, str], Segmenter] = {}
     for done, paths in enumerate(sequences(folder).values(), 1):
@@ -192,7 +199,7 @@ def run_moving(
         for name, tally in out.items():
             if (name, cell.name) not in segmenters:
                 segmenters[name, cell.name] = make_segmenter(STAGES[name], cell, gallery, models)
-            follow(paths, segmenters[name, cell.name], tally)
+            follow(paths, segmenters[name, cell.name], identifier, tally)
         on_sequence(done)
     return out
 
@@ -256,10 +263,14 @@ def _metrics(seen: Seen) -> dict[str, Metric]:
 
 
 def _tracking(tally: TrackTally) -> dict[str, Metric]:
-    metrics = {"track_kept_rate": Metric.of(wilson(*tally.rate()), "share of items")}
-    for movement in ("shove", "crossing"):
-        metrics[f"track_kept_{movement}"] = Metric.of(wilson(*tally.rate(movement)), "share of items")
-    metrics["track_kept_moved"] = Metric.of(wilson(*tally.rate(moved=True)), "share of items that moved over 1 cm")
+    """Kept by the next full look, and, with ``watched`` in the name, until then by watching alone."""
+    metrics = {}
+    for name, watched in (("track_kept", False), ("watched_kept", True)):
+        metrics[f"{name}_rate"] = Metric.of(wilson(*tally.rate(watched=watched)), "share of items")
+        for movement in ("shove", "crossing"):
+            metrics[f"{name}_{movement}"] = Metric.of(wilson(*tally.rate(movement, watched=watched)), "share of items")
+        moved = wilson(*tally.rate(moved=True, watched=watched))
+        metrics[f"{name}_moved"] = Metric.of(moved, "share of items that moved over 1 cm")
     return metrics | _times(tally.times_ms)
 
 
