@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from pickcell.camera_poses import CalibratedPose, CameraPosesError, camera_poses_path, read_camera_poses
 from pickcell.config_file import Strict, checked, read_mapping
-from pickcell.geometry import Pose, inverse, look_at, make_pose
+from pickcell.geometry import Pose, inverse, look_at, make_pose, rotation_angle
 from pickcell.values import CameraModel
 
 Vector3 = tuple[float, float, float]
+
+CALIBRATED_WITHIN_M = 0.25
+CALIBRATED_WITHIN_RAD = float(np.deg2rad(30.0))
+"""A calibration farther than this from a camera's eye, target and up is of another place, or of another camera."""
 
 CUP_RADII_M = {"20mm": 0.010, "30mm": 0.015, "40mm": 0.020}
 """Lip radius of every cup that the hand can be fitted with, by name."""
@@ -124,14 +129,37 @@ class CameraConfig(Strict):
     rate_hz: float = 10.0
     max_age_s: float = 0.5
     """An older image is stale."""
+    calibrated: CalibratedPose | None = None
+    """Where calibration has found it, laid over eye, target and up: not a key of the cell file, see docs/calibration.md."""
+
+    @model_validator(mode="after")
+    def _calibrated_where_it_is_meant(self) -> CameraConfig:
+        if self.calibrated is None:
+            return self
+        if self.calibrated.parent != self.parent:
+            raise ValueError(f"calibrated on {self.calibrated.parent}, but the cell file has it on {self.parent}")
+        off = inverse(self.X_parent_designed) @ self.calibrated.X_parent_camera
+        far_m, turned = float(np.linalg.norm(off[:3, 3])), rotation_angle(off)
+        if far_m > CALIBRATED_WITHIN_M or turned > CALIBRATED_WITHIN_RAD:
+            raise ValueError(
+                f"calibrated {far_m:.2f} m and {np.rad2deg(turned):.0f} deg from eye, target and up of the cell file: "
+                "put those right, or delete the calibration and calibrate anew"
+            )
+        return self
 
     @property
     def model(self) -> CameraModel:
         return CameraModel.from_fov(self.name, self.width, self.height, float(np.deg2rad(self.hfov_deg)))
 
     @property
-    def X_parent_camera(self) -> Pose:
+    def X_parent_designed(self) -> Pose:
+        """Where it is meant to be."""
         return look_at(self.eye, self.target, self.up)
+
+    @property
+    def X_parent_camera(self) -> Pose:
+        """Where it is, as far as is known: as calibrated, or as designed when it has not been calibrated."""
+        return self.X_parent_designed if self.calibrated is None else self.calibrated.X_parent_camera
 
 
 class CellConfig(Strict):
@@ -179,8 +207,32 @@ class CellConfig(Strict):
         return tuple(c for c in self.cameras if c.parent == "world")
 
 
-def load_cell(path: str | Path) -> CellConfig:
-    """Read and check a cell file. Raises CellConfigError naming the file, each wrong key and what is expected."""
+def load_cell(path: str | Path, calibrated: bool = True) -> CellConfig:
+    """Read and check a cell file, and lay over it what calibration has found of its cameras, when there is such a file.
+
+    ``calibrated``: False takes the cameras as designed. Raises CellConfigError naming the file, each wrong key and what is
+    expected.
+    """
     path = Path(path)
     data = read_mapping(path, "cell file", CellConfigError, "a mapping of keys, see config/cells/panda.yaml")
-    return checked(CellConfig, {**data, "path": str(path)}, path, "cell", CellConfigError)
+    cell = checked(CellConfig, {**data, "path": str(path)}, path, "cell", CellConfigError)
+    overlay = camera_poses_path(path)
+    return _with_calibration(cell, overlay) if calibrated and overlay.is_file() else cell
+
+
+def _with_calibration(cell: CellConfig, overlay: Path) -> CellConfig:
+    """The cell with its cameras where a file of camera poses has them. Raises CellConfigError."""
+    try:
+        poses = read_camera_poses(overlay)
+    except CameraPosesError as problem:
+        raise CellConfigError(str(problem)) from problem
+    if poses.cell != cell.name:
+        raise CellConfigError(f"{overlay} belongs to the cell '{poses.cell}', not to '{cell.name}'")
+    unknown = sorted(set(poses.cameras) - {camera.name for camera in cell.cameras})
+    if unknown:
+        raise CellConfigError(f"{overlay} has cameras {unknown}; the cell has {[c.name for c in cell.cameras]}")
+    cameras = []
+    for camera in cell.cameras:
+        data = {**camera.model_dump(exclude={"calibrated"}), "calibrated": poses.cameras.get(camera.name)}
+        cameras.append(checked(CameraConfig, data, overlay, f"calibration of {camera.name}", CellConfigError))
+    return cell.model_copy(update={"cameras": tuple(cameras)})

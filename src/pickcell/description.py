@@ -60,7 +60,7 @@ def _arguments(cell: CellConfig, meshes: bool) -> dict[str, str]:
     directory = mesh_directory() if meshes else None
     arguments = {
         "mesh_dir": str(directory) if directory else "",
-        "camera_xyz": " ".join(f"{v:g}" for v in wrist.eye) if wrist else "",
+        "camera_xyz": " ".join(f"{v:g}" for v in wrist.X_parent_camera[:3, 3]) if wrist else "",
         "opening": f"{hand.opening_max_m:g}",
         "pad_width": f"{hand.pad_width_m:g}",
         "finger_thickness": f"{hand.finger_thickness_m:g}",

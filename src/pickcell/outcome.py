@@ -74,6 +74,9 @@ class Code(str, Enum):
     # place
     PLACE_BLOCKED = "place_blocked"
     PLACE_UNVERIFIED = "place_unverified"
+    # calibrating the cameras
+    BOARD_NOT_SEEN = "board_not_seen"
+    CALIBRATION_REFUSED = "calibration_refused"
     # the cell
     BUSY = "busy"
     CANCELLED = "cancelled"
@@ -133,6 +136,10 @@ CODES: dict[Code, CodeInfo] = {
     Code.PLACE_BLOCKED: CodeInfo(Recovery.ASK_PERSON, Stage.TRANSFER, "No free, reachable place in the destination tote."),
     Code.PLACE_UNVERIFIED: CodeInfo(
         Recovery.SKIP_ITEM, None, "The item was released but could not be confirmed in the destination tote."
+    ),
+    Code.BOARD_NOT_SEEN: CodeInfo(Recovery.ASK_PERSON, None, "The calibration board is not seen, or too little of it."),
+    Code.CALIBRATION_REFUSED: CodeInfo(
+        Recovery.ASK_PERSON, None, "The pictures do not say well enough where the camera is: nothing was changed."
     ),
     Code.BUSY: CodeInfo(Recovery.WAIT, None, "The cell is busy with another job."),
     Code.CANCELLED: CodeInfo(Recovery.NONE, None, "The job was cancelled."),

@@ -131,7 +131,9 @@ def _moved_cameras(cell: CellConfig, variety: Variety, rng: np.random.Generator)
             return camera
         eye = np.array(camera.eye) + rng.normal(0.0, variety.camera_shift_m, 3)
         target = np.array(camera.target) + rng.normal(0.0, variety.camera_turn_m, 3)
-        return camera.model_copy(update={"eye": tuple(map(float, eye)), "target": tuple(map(float, target))})
+        return camera.model_copy(
+            update={"eye": tuple(map(float, eye)), "target": tuple(map(float, target)), "calibrated": None}
+        )
 
     return cell.model_copy(update={"cameras": tuple(moved(camera) for camera in cell.cameras)})
 

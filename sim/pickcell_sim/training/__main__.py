@@ -24,17 +24,25 @@ def main() -> None:
     """Train the networks that the stages use, on scenes made by ./cell data."""
 
 
+Scenes = Annotated[Path, typer.Option(help="Folder with scenes of training items.")]
+Models = Annotated[Path, typer.Option(help="Where networks, weights and cards go.")]
+Minutes = Annotated[float, typer.Option(min=0.05, help="Wall time of training, restarts included.")]
+Seed = Annotated[int, typer.Option(min=0)]
+Checkpoint = Annotated[Path, typer.Option(help="Kept every minute; training goes on from it.")]
+Afresh = Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")]
+Start = Annotated[Path | None, typer.Option(help="A network in use to go on from, say models/affinity.onnx.")]
+SCENES, MODELS, CHECKPOINTS = REPOSITORY / "var/scenes/train", REPOSITORY / "models", REPOSITORY / "var/training"
+
+
 @app.command()
 def segmentation(
-    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
-    models: Annotated[Path, typer.Option(help="Where network, weights and card go.")] = REPOSITORY / "models",
-    minutes: Annotated[float, typer.Option(min=0.05, help="Wall time of training, restarts included.")] = 40.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    checkpoint: Annotated[Path, typer.Option(help="Kept every minute; training goes on from it.")] = (
-        REPOSITORY / "var/training/affinity.pt"
-    ),
-    afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
-    start: Annotated[Path | None, typer.Option(help="A network (ONNX) to go on from, say models/affinity.onnx.")] = None,
+    scenes: Scenes = SCENES,
+    models: Models = MODELS,
+    minutes: Minutes = 40.0,
+    seed: Seed = 0,
+    checkpoint: Checkpoint = CHECKPOINTS / "affinity.pt",
+    afresh: Afresh = False,
+    start: Start = None,
 ) -> None:
     """The affinity network of instance segmentation. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
@@ -48,29 +56,23 @@ def segmentation(
 
 
 @app.command()
-def evidence(
-    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
-    models: Annotated[Path, typer.Option(help="Folder of the affinity network.")] = REPOSITORY / "models",
-) -> None:
+def evidence(scenes: Scenes = SCENES, models: Models = MODELS) -> None:
     """Weigh the evidence of segmentation anew, for the affinity network that is there (part of "segmentation", too)."""
     console = _ready()
-    from pickcell.learning.training import Fit
-    from pickcell_sim.training.affinity import AffinityTraining, weigh
+    from pickcell_sim.training.affinity import weigh
 
-    _run(lambda say: weigh(AffinityTraining(scenes, models, scenes, Fit()), say), models, console)
+    _run(lambda say: weigh(scenes, models, say), None, console)
 
 
 @app.command()
 def completion(
-    scenes: Annotated[Path, typer.Option(help="Folder with scenes of training items.")] = REPOSITORY / "var/scenes/train",
-    models: Annotated[Path, typer.Option(help="Where network, calibration and card go.")] = REPOSITORY / "models",
-    minutes: Annotated[float, typer.Option(min=0.05, help="Wall time of training, restarts included.")] = 25.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    checkpoint: Annotated[Path, typer.Option(help="Kept every minute; training goes on from it.")] = (
-        REPOSITORY / "var/training/columns.pt"
-    ),
-    afresh: Annotated[bool, typer.Option("--afresh", help="Forget the checkpoint.")] = False,
-    start: Annotated[Path | None, typer.Option(help="A network (ONNX) to go on from, say models/columns.onnx.")] = None,
+    scenes: Scenes = SCENES,
+    models: Models = MODELS,
+    minutes: Minutes = 25.0,
+    seed: Seed = 0,
+    checkpoint: Checkpoint = CHECKPOINTS / "columns.pt",
+    afresh: Afresh = False,
+    start: Start = None,
 ) -> None:
     """The column network of shape completion. Ctrl-C keeps the last checkpoint; the same command goes on."""
     console = _ready()
@@ -93,14 +95,17 @@ def _ready() -> Console:
     return console
 
 
-def _run(work: Callable[[Callable[[str], None]], None], checkpoint: Path, console: Console) -> None:
+def _run(work: Callable[[Callable[[str], None]], None], checkpoint: Path | None, console: Console) -> None:
     try:
         work(lambda text: console.print(text, highlight=False))
     except (SceneFileError, ModelError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
-        console.print(f"Interrupted; the last checkpoint is {checkpoint}. The same command goes on from it.")
+        goes_on = (
+            f"the last checkpoint is {checkpoint}. The same command goes on from it" if checkpoint else "nothing is kept"
+        )
+        console.print(f"Interrupted; {goes_on}.")
         raise typer.Exit(INTERRUPTED) from None
 
 

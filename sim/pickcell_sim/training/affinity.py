@@ -17,6 +17,9 @@ from pickcell_sim.training.crops import crop_set
 from pickcell_sim.training.split import split_fills, spread
 from pickcell_sim.training.weigh import fit_learned
 
+EVIDENCE_SCENES = 60
+"""Scenes that the evidence is weighed on: all those watched with, and some, at least one, of those trained on."""
+
 
 @dataclass(frozen=True)
 class AffinityTraining:
@@ -26,8 +29,6 @@ class AffinityTraining:
     models: Path
     checkpoint: Path
     fit: Fit
-    evidence_scenes: int = 60
-    """Scenes, spread over those trained on and half of them those watched with, that the evidence is weighed on."""
 
 
 def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
@@ -39,17 +40,18 @@ def train(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
     net = fit(crops, held_out, job.fit, job.checkpoint, say)
     export(net, job.models / NETWORK)
     say("weighing the evidence ...")
-    weigh(job, say)
+    weigh(job.scenes, job.models, say)
     loss = held_out_loss(net, held_out)
     (job.models / "affinity.md").write_text(_card(job, len(crops), len(training), loss), encoding="utf-8")
     say(f"kept in {job.models}: {NETWORK}, {WEIGHTS}, affinity.md. Measure it: ./cell eval see")
 
 
-def weigh(job: AffinityTraining, say: Callable[[str], None] = print) -> None:
-    """Weigh the evidence of the network that is there. Raises SceneFileError without scenes or items found in them."""
-    training, watched = split_fills(scene_files(job.scenes))
-    known = spread(training, job.evidence_scenes - len(watched))
-    fit_learned(known, watched, AffinityNetwork(job.models / NETWORK), say).save(job.models / WEIGHTS)
+def weigh(scenes: Path, models: Path, say: Callable[[str], None] = print) -> None:
+    """Weigh the evidence of the network that is there. Raises SceneFileError without scenes or items found in them,
+    ModelError without a network."""
+    training, watched = split_fills(scene_files(scenes))
+    known = spread(training, EVIDENCE_SCENES - len(watched))
+    fit_learned(known, watched, AffinityNetwork(models / NETWORK), say).save(models / WEIGHTS)
 
 
 def _card(job: AffinityTraining, crops: int, scenes: int, loss: float) -> str:

@@ -259,3 +259,9 @@ def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:
     view = cameras._world.visuals.render(camera.config.model, X, True, cameras._lighting)
     assert view.body_ids is not None
     return view.body_ids
+
+
+def truth_parent_camera(cameras: SimCameras, name: str) -> Pose:
+    """``X_parent_camera`` as the camera truly stands, faults apart. Ground truth: for whoever scores a calibration alone."""
+    camera = cameras._camera(name)
+    return camera.config.X_parent_camera @ camera.X_nominal_true

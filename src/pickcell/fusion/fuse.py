@@ -129,7 +129,7 @@ class Fusion:
             knocked = aligned.beyond > self.config.max_beyond
             if knocked:
                 share = f"{100 * aligned.beyond:.0f} % of its pixels lie behind the furniture they should show"
-                notes.append(f"{share}: knocked? Calibrate it anew")
+                notes.append(f"{share}: knocked? Calibrate it anew (./cell calibrate)")
             elif aligned.moved_m > ODD_SHIFT_M:
                 notes.append(f"its calibration is off by about {1000 * aligned.moved_m:.0f} mm")
             if aligned.residual_m > self.config.max_residual_m:
@@ -178,7 +178,8 @@ def _with_drift(prepared: _Prepared, drift: Drift | None) -> _Prepared:
     if drift is None or not drift.quarantined:
         return prepared
     how_far = f"{1000 * drift.translation_m:.1f} mm and {np.rad2deg(drift.rotation_rad):.2f} deg"
-    said = f"knocked by about {how_far} since it was calibrated: left out. Calibrate it anew, or set it right"
+    todo = "Calibrate it anew (./cell calibrate), or set it right"
+    said = f"knocked by about {how_far} since it was calibrated: left out. {todo}"
     return replace(prepared, note="; ".join(part for part in (prepared.note, said) if part), knocked=True)
 
 

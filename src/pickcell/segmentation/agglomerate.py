@@ -17,6 +17,8 @@ _DIRECTIONS = np.array(
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, -1, 0], [1, 0, 1], [1, 0, -1], [0, 1, 1], [0, 1, -1],
      [1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]], dtype=np.float64,
 )  # fmt: skip
+NEVER = -1e5
+"""Evidence so far against it never joins anything, whatever the threshold."""
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 
@@ -82,14 +84,21 @@ def agglomerate(
 
 @njit(cache=True, nogil=True)
 def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type: ignore[no-untyped-def]
-    """Dense average-linkage merging; ``low``, ``high``: (P, 13) extents of each segment along fixed directions."""
+    """Average-linkage merging; ``low``, ``high``: (P, 13) extents of each segment along fixed directions.
+
+    Sums are looked up in dense tables, but only neighbours are gone through, which each segment keeps a list of."""
     n = len(low)
     total = np.zeros((n, n), np.float32)  # evidence times length
     length = np.zeros((n, n), np.float32)
+    near = np.empty((n, n), np.int32)  # neighbours of each segment, also such as are no more
+    count = np.zeros(n, np.int64)
     for e in range(len(pairs)):
         a, b = pairs[e]
         total[a, b] = total[b, a] = evidence[e] * links[e]
         length[a, b] = length[b, a] = links[e]
+        near[a, count[a]], near[b, count[b]] = b, a
+        count[a] += 1
+        count[b] += 1
     node = np.arange(n)  # tree node that each living row stands for
     joined = np.empty((n, 2), np.int64)
     at = np.empty(n)
@@ -98,10 +107,10 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
     best = np.full(n, -1, np.int64)
     score = np.full(n, -np.inf)
     for a in range(n):
-        best[a], score[a] = _best(a, total, length, alive)
-    while True:
+        best[a], score[a] = _best(a, total, length, alive, near, count)
+    while n:
         a = np.argmax(score)
-        if score[a] <= threshold:
+        if score[a] <= max(threshold, NEVER):
             break
         b = best[a]
         fits = True
@@ -109,9 +118,9 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
             if max(high[a, k], high[b, k]) - min(low[a, k], low[b, k]) > max_diameter:
                 fits = False
         if not fits:  # never again this pair
-            total[a, b] = total[b, a] = -1e6 * length[a, b]
-            best[a], score[a] = _best(a, total, length, alive)
-            best[b], score[b] = _best(b, total, length, alive)
+            total[a, b] = total[b, a] = 10.0 * NEVER * length[a, b]
+            best[a], score[a] = _best(a, total, length, alive, near, count)
+            best[b], score[b] = _best(b, total, length, alive, near, count)
             continue
         joined[merges, 0], joined[merges, 1], at[merges] = node[a], node[b], score[a]
         node[a] = n + merges
@@ -121,32 +130,43 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
         for k in range(low.shape[1]):
             high[a, k] = max(high[a, k], high[b, k])
             low[a, k] = min(low[a, k], low[b, k])
-        for c in range(n):
-            if c != a and alive[c] and length[b, c] > 0:
+        for i in range(count[b]):
+            c = near[b, i]
+            if c != a and alive[c]:
+                if length[a, c] == 0:
+                    near[a, count[a]], near[c, count[c]] = c, a
+                    count[a] += 1
+                    count[c] += 1
                 total[a, c] += total[b, c]
                 total[c, a] = total[a, c]
                 length[a, c] += length[b, c]
                 length[c, a] = length[a, c]
-        best[a], score[a] = _best(a, total, length, alive)
-        for c in range(n):
-            if c != a and alive[c] and length[a, c] > 0:
-                if best[c] == a or best[c] == b:
-                    best[c], score[c] = _best(c, total, length, alive)
-                else:
-                    mean = total[c, a] / length[c, a]
-                    if mean > score[c]:
-                        best[c], score[c] = a, mean
-            elif alive[c] and best[c] == b:
-                best[c], score[c] = _best(c, total, length, alive)
+        best[a], score[a] = _best(a, total, length, alive, near, count)
+        for i in range(count[a]):
+            c = near[a, i]
+            if not alive[c]:
+                continue
+            if best[c] == a or best[c] == b:
+                best[c], score[c] = _best(c, total, length, alive, near, count)
+            else:
+                mean = total[c, a] / length[c, a]
+                if mean > score[c]:
+                    best[c], score[c] = a, mean
     return joined[:merges].copy(), at[:merges].copy()
 
 
 @njit(cache=True, nogil=True)
-def _best(a, total, length, alive):  # type: ignore[no-untyped-def]
-    who, value = -1, -np.inf
-    for c in range(len(alive)):
-        if alive[c] and c != a and length[a, c] > 0:
-            mean = total[a, c] / length[a, c]
-            if mean > value:
-                who, value = c, mean
+def _best(a, total, length, alive, near, count):  # type: ignore[no-untyped-def]
+    """The living neighbour that most speaks for joining, the first of equals; forgets those that are no more."""
+    who, value, kept = -1, -np.inf, 0
+    for i in range(count[a]):
+        c = near[a, i]
+        if not alive[c]:
+            continue
+        near[a, kept] = c
+        kept += 1
+        mean = total[a, c] / length[a, c]
+        if mean > value or (mean == value and c < who):
+            who, value = c, mean
+    count[a] = kept
     return who, value

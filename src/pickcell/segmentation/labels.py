@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 from numba import njit
@@ -13,6 +15,7 @@ from pickcell.geometry import inverse
 REACH = 2
 """A pixel takes the label of a surface cell at most this many cells from where its depth puts it."""
 FAR = 99
+THREADS = 2
 
 
 def label_images(
@@ -21,15 +24,17 @@ def label_images(
     """Per view, (H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
     numbers = labels.astype(np.uint16)
     nearest = label_volume(surface.cells, numbers, surface.index.shape)
-    images = []
-    for view in views:
+
+    def draw(view: DepthView) -> NDArray[np.uint16]:
         X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
         k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
         painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, nearest)
         _splat(painted, view.depth_m, k, inverse(view.X_base_camera), surface.points, numbers, 0.7 * volume.voxel_m)
         # depth noise throws single pixels off the surface: they take the label around them
-        images.append(np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16))
-    return images
+        return np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(draw, views))
 
 
 @njit(cache=True, nogil=True)

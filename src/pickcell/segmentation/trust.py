@@ -86,18 +86,25 @@ def _weakest(
     instance: NDArray[np.int32], scene: PatchScene, log_odds: NDArray[np.float64], inner: NDArray[np.bool_], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Evidence (K,) of the last merge of each instance, SURE when it is one patch; pieces (K,) beyond the first."""
-    graph = scene.graph
-    tree = merge_tree(
-        scene.patches.centres, graph.pairs[inner], graph.links[inner], log_odds[inner], np.inf, threshold=-np.inf
-    )
-    weakest, root = np.full(count + 1, SURE), np.arange(tree.leaves + len(tree.score))
-    owner = np.concatenate([instance, np.zeros(len(tree.score), np.int32)])
-    for k, (left, _) in enumerate(tree.children.tolist()):
-        owner[tree.leaves + k] = owner[left]
-    np.minimum.at(weakest, owner[tree.leaves :], np.clip(tree.score, -SURE, SURE))
-    root[tree.children.ravel()] = -1
-    pieces = np.bincount(owner[root >= 0], minlength=count + 1)
-    return weakest[1:], np.minimum(pieces[1:] - 1.0, 3.0)
+    edges = np.flatnonzero(inner)
+    edges = edges[np.argsort(instance[scene.graph.pairs[edges, 0]], kind="stable")]
+    at = np.searchsorted(instance[scene.graph.pairs[edges, 0]], np.arange(1, count + 2))
+    place = np.zeros(len(instance), np.int64)
+    weakest, parts = np.full(count, SURE), np.zeros(count)
+    for k in range(count):
+        mine, own = np.flatnonzero(instance == k + 1), edges[at[k] : at[k + 1]]
+        place[mine] = np.arange(len(mine))
+        tree = merge_tree(
+            scene.patches.centres[mine],
+            place[scene.graph.pairs[own]],
+            scene.graph.links[own],
+            log_odds[own],
+            np.inf,
+            -np.inf,
+        )
+        parts[k] = min(len(mine) - len(tree.score) - 1, 3)
+        weakest[k] = np.clip(tree.score.min(initial=SURE), -SURE, SURE)
+    return weakest, parts
 
 
 def _votes(instance: NDArray[np.int32], evidence: Evidence, count: int) -> tuple[NDArray[np.float64], ...]:

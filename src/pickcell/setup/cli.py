@@ -53,6 +53,7 @@ _CLIENT = {
 }
 _SIMULATION = {
     "bench": ("pickcell_sim.bench", "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]"),
+    "calibrate": ("pickcell_sim.calibration", "find where the cameras stand, with a printed board: ./cell calibrate --help"),
     "data": ("pickcell_sim.data", "make labelled scenes to train and measure on: ./cell data tote packed pile -n 40"),
     "train": ("pickcell_sim.training", "train a network on them: ./cell train segmentation"),
     "eval": ("pickcell_sim.bench.see", "measure what was learned: ./cell eval see"),
