@@ -23,7 +23,7 @@ from pickcell_sim.items.totes import load_tote
 def warm() -> float:
     """Returns the seconds it took: some when all was compiled before, one or two minutes when nothing was."""
     start = time.perf_counter()
-    cell, catalogue = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml"), load_catalogue()
+    cell, catalogue = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml", calibrated=False), load_catalogue()
     warm_motion(cell)
     tote = load_tote(REPOSITORY / "config" / "totes" / "demo.yaml")
     driver = SimDriver.create(cell, tote.seed)

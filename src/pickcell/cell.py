@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from pickcell.camera_poses import CalibratedPose, CameraPosesError, camera_poses_path, read_camera_poses
+from pickcell.camera_poses import CalibratedPose, CameraPoses, CameraPosesError, camera_poses_path, read_camera_poses
 from pickcell.config_file import Strict, checked, read_mapping
 from pickcell.geometry import Pose, inverse, look_at, make_pose, rotation_angle
 from pickcell.values import CameraModel
@@ -217,15 +217,17 @@ def load_cell(path: str | Path, calibrated: bool = True) -> CellConfig:
     data = read_mapping(path, "cell file", CellConfigError, "a mapping of keys, see config/cells/panda.yaml")
     cell = checked(CellConfig, {**data, "path": str(path)}, path, "cell", CellConfigError)
     overlay = camera_poses_path(path)
-    return _with_calibration(cell, overlay) if calibrated and overlay.is_file() else cell
-
-
-def _with_calibration(cell: CellConfig, overlay: Path) -> CellConfig:
-    """The cell with its cameras where a file of camera poses has them. Raises CellConfigError."""
+    if not (calibrated and overlay.is_file()):
+        return cell
     try:
-        poses = read_camera_poses(overlay)
+        return with_camera_poses(cell, read_camera_poses(overlay), overlay)
     except CameraPosesError as problem:
         raise CellConfigError(str(problem)) from problem
+
+
+def with_camera_poses(cell: CellConfig, poses: CameraPoses, overlay: Path) -> CellConfig:
+    """The cell with its cameras where ``poses``, of the file ``overlay``, has them. Raises CellConfigError when they are not
+    of this cell, or too far from where the cameras are meant to be."""
     if poses.cell != cell.name:
         raise CellConfigError(f"{overlay} belongs to the cell '{poses.cell}', not to '{cell.name}'")
     unknown = sorted(set(poses.cameras) - {camera.name for camera in cell.cameras})

@@ -103,6 +103,7 @@ class PerceptionPipeline:
         maps), without instances. Raises ValueError for a frame of a camera that the cell does not have, and KeyError
         when ``joints`` lacks a joint of the arm.
         """
+        before, self._look = self._look, None  # after a look that fails there is nothing to follow
         start = time.perf_counter()
         spheres = self._spheres(joints)
         fused, self._cameras = self._fusion.fuse(frames, spheres, now_s)
@@ -130,7 +131,7 @@ class PerceptionPipeline:
             for i, (item, identity, sure) in enumerate(zip(completed, identities, segmentation.confidence, strict=True), 1)
         ]
         start = time.perf_counter()
-        ids = self._ids(instances, manifest)
+        ids = self._ids(instances, manifest, before)
         timings["numbering"] = _ms(start)
         out = _scene(scene, images, instances, ids, timings)
         self._look = _Look(scene, {frame.camera.name: frame.X_base_camera for frame in frames}, out.instances)
@@ -150,14 +151,17 @@ class PerceptionPipeline:
         if not self._look.followed:
             self._watch.start(self._look.fused, self._look.raw_poses, self._look.instances)
             self._look = replace(self._look, followed=True)
-        return self._watch.update(frames, self._spheres(joints), now_s, only)
+        watched = self._watch.update(frames, self._spheres(joints), now_s, only)
+        self._cameras = self._watch.cameras
+        return watched
 
-    def _ids(self, instances: list[Instance], manifest: Mapping[str, int]) -> list[int]:
-        """Ids as before for what was there before. More of anything than before means that this is another tote."""
+    def _ids(self, instances: list[Instance], manifest: Mapping[str, int], before: _Look | None) -> list[int]:
+        """Ids as before for what was there before, as far as can be told. More of anything than before means that this is
+        another tote. ``before``: the last look, if it saw anything."""
         if any(count > self._manifest.get(sku, 0) for sku, count in manifest.items()):
             self._keeper.forget()
         self._manifest = dict(manifest)
-        followed = self._watch.tracker.tracks if self._look is not None and self._look.followed else ()
+        followed = self._watch.tracker.tracks if before is not None and before.followed else ()
         return self._keeper.assign(instances, {t.id: t.X_base_start for t in followed if t.state is not TrackState.LOST})
 
     def _products(self, manifest: Mapping[str, int]) -> list[tuple[Sku, int]]:

@@ -237,7 +237,12 @@ def test_items_are_followed_at_camera_rate_until_the_next_look(stages, scene):
     assert received[-1].outcome.code == "ok" and [track.id for track in tracks] == ids
     assert np.mean([track.state is TrackState.STILL for track in tracks]) > 0.7, "nothing moves"
     stamps = [seconds(msg.header.stamp) for msg in received]
-    assert stamps == sorted(stamps) and len(set(stamps)) == len(stamps), "each update is of new images"
+    assert stamps == sorted(stamps) and stamps[-1] > stamps[0], "updates go with the images"
+    assert [camera.used for camera in received[-1].cameras] == [True] * len(CELL.cameras)
+    stages.set_faults(*(f"{camera.name}:silent" for camera in CELL.cameras))
+    wait_until(lambda: received[-1].outcome.code.startswith("camera_"), ANSWER_S, "that no camera delivers is said")
+    stages.set_faults()
+    wait_until(lambda: received[-1].outcome.code == "ok", ANSWER_S, "it goes on")
     assert stages.observe().outcome.code == "ok"
     time.sleep(0.5)
     count = len(received)

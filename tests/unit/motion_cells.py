@@ -13,7 +13,7 @@ ARMS = ("panda", "iiwa")
 
 @cache
 def cell(arm: str) -> CellConfig:
-    return load_cell(CONFIG / f"{arm}.yaml")
+    return load_cell(CONFIG / f"{arm}.yaml", calibrated=False)
 
 
 @cache

@@ -21,7 +21,7 @@ POINT_S = 0.01
 
 
 def cell_named(name: str) -> CellConfig:
-    return load_cell(CELLS / f"{name}.yaml")
+    return load_cell(CELLS / f"{name}.yaml", calibrated=False)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Capture:
 
 
 def cell() -> CellConfig:
-    return load_cell(CELL_FILE)
+    return load_cell(CELL_FILE, calibrated=False)
 
 
 def home_joints(config: CellConfig, stamp_s: float) -> JointState:

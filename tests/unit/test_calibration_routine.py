@@ -106,6 +106,10 @@ def test_depth_that_agrees_takes_part_and_depth_that_does_not_is_left_out() -> N
         found = calibrate(CELL, BOARD, views, {"lying": LYING}).cameras["cam_left"].unwrap()
         assert error("cam_left", found.X_parent_camera)[0] < limit
         assert found.depth_ratio == pytest.approx(depth, abs=0.002)
+    for pictures in (3, 10):  # of the same place, each with the same bias: many together are believed no more than one
+        biased = [fixed(depth=0.994, seed=k) for k in range(pictures)]
+        found = calibrate(CELL, BOARD, biased, {"lying": LYING}).cameras["cam_left"].unwrap()
+        assert error("cam_left", found.X_parent_camera)[0] < 0.0015
     nothing = [fixed(depth=float("nan"))]
     assert calibrate(CELL, BOARD, nothing, {"lying": LYING}).cameras["cam_left"].ok
 

@@ -35,7 +35,7 @@ class Robot:
 
 @pytest.fixture(params=["panda", "iiwa"])
 def robot(request: pytest.FixtureRequest) -> Robot:
-    return Robot(load_cell(CELLS / f"{request.param}.yaml"))
+    return Robot(load_cell(CELLS / f"{request.param}.yaml", calibrated=False))
 
 
 def test_has_the_agreed_links_and_joints(robot: Robot) -> None:
@@ -83,7 +83,7 @@ def test_hand_geometry_matches_the_cell_file(robot: Robot) -> None:
 
 def test_panda_flange_agrees_with_its_published_dh_parameters() -> None:
     """Craig's DH table of the FCI documentation, chained by hand at a pose without symmetry."""
-    robot = Robot(load_cell(CELLS / "panda.yaml"))
+    robot = Robot(load_cell(CELLS / "panda.yaml", calibrated=False))
     q = [0.3, -0.7, 0.4, -1.9, -0.5, 1.7, 0.6]
     table = [(0, 0.333, 0), (0, 0, -np.pi / 2), (0, 0.316, np.pi / 2), (0.0825, 0, np.pi / 2)]
     table += [(-0.0825, 0.384, -np.pi / 2), (0, 0, np.pi / 2), (0.088, 0, np.pi / 2)]
@@ -106,7 +106,7 @@ def test_inertias_are_physical(robot: Robot) -> None:
 
 
 def test_errors_name_what_is_wrong() -> None:
-    cell = load_cell(CELLS / "panda.yaml")
+    cell = load_cell(CELLS / "panda.yaml", calibrated=False)
     with pytest.raises(DescriptionError, match=r"no robot description .*nowhere\.xacro"):
         expand_urdf(cell.model_copy(update={"urdf": "nowhere.xacro"}))
     with pytest.raises(DescriptionError, match="cannot be expanded"):
@@ -127,7 +127,7 @@ def test_display_meshes_exist_where_the_description_names_them() -> None:
     if mesh_directory() is None:
         pytest.skip("no mesh package installed")
     for name in ("panda", "iiwa"):
-        text = expand_urdf(load_cell(CELLS / f"{name}.yaml"))
+        text = expand_urdf(load_cell(CELLS / f"{name}.yaml", calibrated=False))
         files = [part.split('"')[0] for part in text.split('filename="')[1:]]
         assert len(files) == 8
         assert all(Path(f).is_file() for f in files)

@@ -59,6 +59,11 @@ def test_training_goes_on_from_it(kept: Path, tmp_path: Path) -> None:
         tmp_path / "c.pt", lambda index: torch.randn(len(index), *SHAPE), said.append,
     )  # fmt: skip
     assert f"starting from {kept}: held out 0.0000" in said[0]
+    with pytest.raises(ModelError, match="afresh"):  # the checkpoint is of a training that began there
+        training.fit(
+            _network(), 4, loss_of, lambda net: 0.0, training.Fit(minutes=0.001), tmp_path / "c.pt",
+            lambda index: torch.randn(len(index), *SHAPE), said.append,
+        )  # fmt: skip
     assert config.options().endswith(f"--start {kept}")
 
 

@@ -91,3 +91,12 @@ def test_one_camera_less_is_no_reason_to_stop_watching(pipeline: PerceptionPipel
     assert refused.code is Code.DEPTH_INVALID
     with pytest.raises(KeyError):
         pipeline.watch(frames, JOINTS, 10.1, only=[999])
+
+
+def test_after_a_look_that_failed_there_is_nothing_to_follow_but_ids_go_on(pipeline: PerceptionPipeline) -> None:
+    manifest = rendered(PIECES).manifest
+    before = owners(look(pipeline, PIECES, manifest), PIECES)
+    assert pipeline.observe([], JOINTS, manifest, 10.1).code is Code.CAMERA_MISSING
+    assert not pipeline.ids and pipeline.watch(rendered(PIECES).frames, JOINTS, 10.1).code is Code.SCENE_EMPTY
+    after = owners(look(pipeline, PIECES, manifest, seed=1), PIECES)
+    assert all(before[n] == i for n, i in after.items() if n in before)

@@ -20,7 +20,7 @@ from pickcell_sim.vision.rendering import load_egl, metric_depth, projection_mat
 from pickcell_sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]
-CELL = load_cell(ROOT / "config" / "cells" / "panda.yaml")
+CELL = load_cell(ROOT / "config" / "cells" / "panda.yaml", calibrated=False)
 EXACT = ExtrinsicError(0.0, 0.0)
 CLEAN = DepthNoiseModel(
     subpixel_sigma=0.0, disparity_steps=1e6, lateral_sigma_px=0.0, edge_dropout=0.0, occlusion=False, grazing_cos=0.06,

@@ -20,7 +20,7 @@ from pickcell_sim.items.spawn import clear_items, item_pose, item_speed, outline
 from pickcell_sim.momentum import momentum
 from pickcell_sim.world import ItemBody, SimWorld
 
-CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
+CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml", calibrated=False)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from pickcell_sim.items.urdf import closed_shape
 from pickcell_sim.momentum import momentum
 from pickcell_sim.world import ItemBody, SimWorld
 
-CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
+CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml", calibrated=False)
 STRUCTURED = sorted(s.sku for s in all_specs().values() if s.structure != "rigid")
 SAMPLE = ("hardcover-000", "paperback-009", "mailer-000", "polybag-000", "loose_bag-007", "plush-000")
 BOOK = "hardcover-000"

@@ -18,7 +18,7 @@ from pickcell_sim.items.stand_ins import FAR_M, StandIns
 from pickcell_sim.momentum import momentum, set_motion
 from pickcell_sim.world import SimWorld
 
-CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
+CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml", calibrated=False)
 SAMPLE = ("hardcover-000", "paperback-009", "mailer-000", "polybag-000", "loose_bag-007")
 MIX = ["hardcover-000", "polybag-000", "loose_bag-007", "mailer-000", "box-013", "can-000"]
 AWAY = (0.9, 0.6)

@@ -19,7 +19,7 @@ from pickcell_sim.scoring.places import tote_below
 from pickcell_sim.scoring.scorer import DROP_HEIGHT_M, PickResult, Scorer, Where, score_pick
 from pickcell_sim.world import SimWorld
 
-CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml")
+CELL = load_cell(Path(__file__).resolve().parents[2] / "config" / "cells" / "panda.yaml", calibrated=False)
 FLOOR = 0.006
 SOURCE_A = make_pose((0.45, -0.15, FLOOR + 0.037))
 SOURCE_B = make_pose((0.55, 0.15, FLOOR + 0.018))

@@ -18,7 +18,7 @@ from pickcell_sim.vision.visuals import NOTHING, Placement, ShapeModel, UrdfMode
 from pickcell_sim.world import SimWorld
 
 ROOT = Path(__file__).resolve().parents[2]
-CELL = load_cell(ROOT / "config" / "cells" / "panda.yaml")
+CELL = load_cell(ROOT / "config" / "cells" / "panda.yaml", calibrated=False)
 CAMERA = CELL.camera("cam_left")
 SKUS = ("box-022", "cylinder-001", "card-006", "irregular-054")
 

@@ -13,6 +13,7 @@ from pickcell.fusion import FusedScene, Fusion
 from pickcell.geometry import make_pose
 from pickcell.outcome import Code
 from pickcell.tracking import TrackState, Watch
+from pickcell.tracking.agreement import claim, sights_of
 from pickcell.values import Identity, Instance, Voxel
 
 CELL = synthetic.cell()
@@ -115,3 +116,30 @@ def test_bad_frames_are_refused_and_the_tracks_stay(spoil, code: Code) -> None:
     before = watch.tracker.tracks
     assert watch.update(spoil(synthetic.render(CELL, pieces(), 1).frames), NO_ROBOT, 10.1).code is code
     assert watch.tracker.tracks == before
+
+
+def test_ids_beyond_16_bits_with_a_sign_claim_their_pixels() -> None:
+    watch, fused, instances = started(pieces())
+    large = [replace(each, id=each.id + 40_000) for each in instances]
+    frames = synthetic.render(CELL, pieces(), 1).frames
+    watch.start(fused, {f.camera.name: f.X_base_camera for f in frames}, large)
+    seen = watch.update(frames, NO_ROBOT, 10.1).unwrap()
+    assert [track.id for track in seen.tracks] == [40_001, 40_002, 40_003]
+    sights = sights_of(list(fused.views), [frame.color for frame in fused.frames], X)
+    claim(sights, 40_001, watch.tracker.cloud(40_001), 0.006)
+    assert (sights.owner == 40_001).any()
+
+
+def test_a_camera_that_the_look_did_without_is_not_watched_with() -> None:
+    watch, fused, instances = started(pieces())
+    frames = synthetic.render(CELL, pieces(), 1).frames
+    left_out = frames[0].camera.name
+    less = replace(fused, frames=tuple(f for f in fused.frames if f.camera.name != left_out),
+                   views=tuple(v for v in fused.views if v.camera.name != left_out))  # fmt: skip
+    watch.start(less, {f.camera.name: f.X_base_camera for f in frames}, instances)
+    seen = watch.update(frames, NO_ROBOT, 10.1).unwrap()
+    health = {each.camera: each for each in seen.cameras}
+    assert not health[left_out].used and "did without" in health[left_out].note
+    assert all(each.used for name, each in health.items() if name != left_out and name in {f.camera.name for f in frames})
+    nobody = watch.update([f for f in frames if f.camera.name == left_out], NO_ROBOT, 10.1)
+    assert nobody.code in (Code.DEPTH_INVALID, Code.CAMERA_MISSING) and not any(each.used for each in watch.cameras)

@@ -131,7 +131,7 @@ def _rate(rows: NDArray[np.float64]) -> statistics.Interval:
 
 def _tours(config: PhysicsBenchConfig, awake: bool) -> tuple[NDArray[np.float64], Costs, NDArray[np.float64]]:
     """Rows (cell s, CPU s) and (cell s, wall s) of each segment of all tours; costs by component from the last tote."""
-    cell = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml")
+    cell = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml", calibrated=False)
     tour = ArmTour(cell)
     cpu: list[tuple[float, float]] = []
     wall: list[tuple[float, float]] = []

@@ -133,8 +133,8 @@ class Suite(Strict):
         return self.picks if self.protocol is Protocol.ORDER else self.items[1]
 
     def load_cell(self) -> CellConfig:
-        """Raises CellConfigError."""
-        return _load_cell(config_directory() / "cells" / f"{self.cell}.yaml")
+        """As designed: what this machine's cameras were calibrated to changes no benchmark. Raises CellConfigError."""
+        return _load_cell(config_directory() / "cells" / f"{self.cell}.yaml", False)
 
 
 _load_cell = cache(load_cell)

@@ -17,7 +17,7 @@ from pickcell.calibration.pictures import PicturesError, look, places_of, read_s
 from pickcell.calibration.routine import calibrate
 from pickcell.camera_poses import CameraPoses, CameraPosesError, camera_poses_path, read_camera_poses, write_camera_poses
 from pickcell.catalogue import config_directory
-from pickcell.cell import CellConfig, CellConfigError, load_cell
+from pickcell.cell import CellConfig, CellConfigError, load_cell, with_camera_poses
 from pickcell.description import DescriptionError, expand_urdf
 from pickcell.motion.model import RobotModel
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
@@ -128,7 +128,9 @@ def _keep(console: Console, cell: CellConfig, poses: CameraPoses, dry_run: bool)
         console.print(f"Nothing was written (--dry-run); it would go to {path}", highlight=False, soft_wrap=True)
         return
     before = read_camera_poses(path) if path.is_file() else None
-    write_camera_poses(path, poses.with_others_of(before))
+    together = poses.with_others_of(before)
+    with_camera_poses(cell, together, path)  # what could not be loaded is not written
+    write_camera_poses(path, together)
     kept = f", the one before is {path.name}.bak" if before else ""
     console.print(f"Written: {path}{kept}. Start the cell anew to use it.", highlight=False, soft_wrap=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pickcell.calibration.board import Board
 from pickcell.calibration.pictures import Picture, PictureSession, write_session
@@ -22,10 +23,15 @@ def save_album(folder: Path, cell: CellConfig, board: Board, shots: Sequence[Sho
         frame = shot.frame
         file = f"{number:03d}_{frame.camera.name}.png"
         depth = np.nan_to_num(np.rint(1e3 * frame.depth_m), nan=0.0).astype(np.uint16)
-        cv2.imwrite(str(folder / file), cv2.cvtColor(frame.color, cv2.COLOR_RGB2BGR))
-        cv2.imwrite(str(folder / f"{number:03d}_depth.png"), depth)
+        _write(folder / file, cv2.cvtColor(frame.color, cv2.COLOR_RGB2BGR))
+        _write(folder / f"{number:03d}_depth.png", depth)
         joints = () if shot.joints is None else tuple(round(float(q), 6) for q in shot.joints)
         pictures.append(
             Picture(camera=frame.camera.name, file=file, place=shot.place, depth=f"{number:03d}_depth.png", joints=joints)
         )
     write_session(folder, PictureSession(board=board.paper, pictures=tuple(pictures)))
+
+
+def _write(path: Path, picture: NDArray[np.generic]) -> None:
+    if not cv2.imwrite(str(path), picture):
+        raise OSError(f"cannot write {path}: is the disk full?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,11 @@ def fit_trust(
     """(len(TRUST_FEATURES),) weights of a logistic regression on the instances of all samples, "right" or not.
 
     ``evidence``: per sample, what its patches are joined by. The scenes are to be such that the network was not trained on.
+    Each counts twice, with its manifest and as if nobody knew what is in the tote.
     """
     X, y = [], []
-    for s, e in zip(samples, evidence, strict=True):
+    unknown = [replace(s, products=()) for s in samples]
+    for s, e in zip((*samples, *unknown), (*evidence, *evidence), strict=True):
         assert s.distance is not None
         instance = segmenter.instances(s.scene, e, s.products, s.distance)
         right, counted = _right(s, instance)

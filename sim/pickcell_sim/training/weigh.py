@@ -37,7 +37,7 @@ def fit_learned(
     segmenter = PatchSegmenter(
         SceneViews.of(read_scene((*trained, *watched)[0])).cell, gallery=ColorGallery(load_catalogue())
     )
-    _say_geometric([_geometric(s) for s in samples], segmenter, say)
+    _say_geometric(_samples((*trained, *watched), None), segmenter, say)
     weights = fit_with_bias(samples, say)
     for name, value in zip(NAMES, weights):
         say(f"{name:>14} {value:7.2f}")
@@ -51,7 +51,8 @@ ITEM_ABOVE = 0.0
 """Logit of "an item" from which a point is taken for one."""
 
 
-def _samples(files: Sequence[Path], network: AffinityNetwork) -> Samples:
+def _samples(files: Sequence[Path], network: AffinityNetwork | None) -> Samples:
+    """Scenes in patches, with the truth about them; without a network as geometry alone sees them."""
     start = EvidenceWeights(np.zeros(len(NAMES)), ITEM_ABOVE)
     catalogue = load_catalogue()
     gallery = ColorGallery(catalogue)
@@ -63,19 +64,15 @@ def _samples(files: Sequence[Path], network: AffinityNetwork) -> Samples:
         fused = views.fuse(scene).value
         if fused is None:
             continue
-        judgement = AffinityJudge(views.cell, network, start).look(fused)
+        judgement = AffinityJudge(views.cell, network, start).look(fused) if network else None
         segmenter = segmenters.setdefault(views.cell.name, PatchSegmenter(views.cell, gallery=gallery))
         patches = segmenter.patch_scene(fused, judgement)
         if len(patches.rows) and len(patches.graph.pairs):
-            features, votes = judgement.read(patches)
+            features, votes = judgement.read(patches) if judgement else (patches.graph.features, None)
             products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
             labelled = label_patches(fused, patches, features, scene)
             samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
     return samples
-
-
-def _geometric(s: LabelledPatches) -> LabelledPatches:
-    return replace(s, features=s.scene.graph.features, votes=None)
 
 
 def _say_geometric(samples: Samples, segmenter: PatchSegmenter, say: Say) -> None:

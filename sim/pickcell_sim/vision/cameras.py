@@ -173,10 +173,9 @@ class SimCameras:
         if camera.last is not None and CameraFault.FROZEN in camera.faults.active:
             last = camera.last
             return RgbdFrame(last.camera, stamp, last.color, last.depth_m, last.X_base_camera)
-        X_world_nominal = self._X_world_nominal(camera)
-        self._draw(camera, X_world_nominal)
+        self._draw(camera)
         color, depth = self._measure(camera)
-        X_base_camera = inverse(self._cell.X_world_base) @ X_world_nominal
+        X_base_camera = inverse(self._cell.X_world_base) @ self._X_world_parent(camera) @ camera.config.X_parent_camera
         camera.last = RgbdFrame(camera.config.model, stamp, color, depth, X_base_camera)
         return camera.last
 
@@ -185,17 +184,17 @@ class SimCameras:
             raise KeyError(f"no camera '{name}'; the cell has {list(self._cameras)}")
         return self._cameras[name]
 
-    def _X_world_nominal(self, camera: _Camera) -> Pose:
+    def _X_world_parent(self, camera: _Camera) -> Pose:
         parent = camera.config.parent
-        X_world_parent = np.eye(4) if parent == "world" else self._world.X_world_link(parent)
-        return X_world_parent @ camera.config.X_parent_camera
+        return np.eye(4) if parent == "world" else self._world.X_world_link(parent)
 
-    def _X_world_true(self, camera: _Camera, X_world_nominal: Pose) -> Pose:
-        return camera.faults.moved(X_world_nominal @ camera.X_nominal_true)
+    def _X_world_true(self, camera: _Camera) -> Pose:
+        """Off from the design: what calibration believes moves no camera."""
+        return camera.faults.moved(self._X_world_parent(camera) @ camera.config.X_parent_designed @ camera.X_nominal_true)
 
-    def _draw(self, camera: _Camera, X_world_nominal: Pose) -> None:
+    def _draw(self, camera: _Camera) -> None:
         """Refresh the clean rendering, unless neither the camera nor anything in the world has moved since."""
-        X = self._X_world_true(camera, X_world_nominal)
+        X = self._X_world_true(camera)
         key = np.round(X, 5).tobytes()
         state, moving = world_state(self._world.client)
         if key + state == camera.state and (moving or camera.shiny_exact):
@@ -255,7 +254,7 @@ def world_state(client: int) -> tuple[bytes, bool]:
 def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:
     """(H, W) body under each pixel as the camera truly stands, -1 where none. Ground truth: for the scorer alone."""
     camera = cameras._camera(name)
-    X = cameras._X_world_true(camera, cameras._X_world_nominal(camera))
+    X = cameras._X_world_true(camera)
     view = cameras._world.visuals.render(camera.config.model, X, True, cameras._lighting)
     assert view.body_ids is not None
     return view.body_ids
@@ -264,4 +263,4 @@ def truth_body_ids(cameras: SimCameras, name: str) -> NDArray[np.int32]:
 def truth_parent_camera(cameras: SimCameras, name: str) -> Pose:
     """``X_parent_camera`` as the camera truly stands, faults apart. Ground truth: for whoever scores a calibration alone."""
     camera = cameras._camera(name)
-    return camera.config.X_parent_camera @ camera.X_nominal_true
+    return camera.config.X_parent_designed @ camera.X_nominal_true

@@ -93,6 +93,11 @@ class PictureSession(Strict):
         unknown = sorted({p.place for p in self.pictures} - set(self.places))
         if unknown:
             raise ValueError(f"pictures name places {unknown}; places has {sorted(self.places)}")
+        nobody = sorted(set(self.intrinsics) - {p.camera for p in self.pictures})
+        if nobody:
+            raise ValueError(
+                f"intrinsics are of {nobody}; there are pictures of {sorted({p.camera for p in self.pictures})}"
+            )
         return self
 
     @property

@@ -4,9 +4,6 @@ Minimises the distances in the picture between corners seen and corners expected
 A place that is known comes in as a prior: several arm poses may correct it, one fixed camera can not, and its doubt is part
 of what is said about the camera's.
 
-Where depth pictures agree with the corners they say how far away the board is: from afar its size in the picture does not
-tell to a millimetre.
-
 Where depth pictures agree with the corners they say how far away the board is: from far away its size in the picture does
 not tell to a millimetre.
 """
@@ -80,8 +77,9 @@ class _Problem:
         self._root = {n: np.linalg.inv(np.linalg.cholesky(p.covariance)) for n, p in self.places.items()}
         self.size = 6 + 6 * len(self.names)
         self._depths = [board_depth(view) for view in views]
-        self._depth_weights = [1.0 / np.sqrt(_alike(view, views)) for view in views]
-        self._weights = np.concatenate([np.full((len(v.corners), 1), 1.0 / np.sqrt(_alike(v, views))) for v in views])
+        weights = [1.0 / np.sqrt(_alike(view, views)) for view in views]
+        self._depth_weights = np.array([w for w, depth in zip(weights, self._depths) if depth is not None])
+        self._weights = np.concatenate([np.full((len(v.corners), 1), w) for v, w in zip(views, weights)])
 
     def poses(self, x: Array) -> tuple[Pose, dict[str, Pose]]:
         """The camera in its parent and the board at each place."""
@@ -103,8 +101,8 @@ class _Problem:
         X_parent_camera, boards = self.poses(x)
         return np.array(
             [
-                weight * (depth.ratio(inverse(view.X_base_parent @ X_parent_camera) @ boards[view.place]) - 1.0)
-                for view, depth, weight in zip(self.views, self._depths, self._depth_weights)
+                depth.ratio(inverse(view.X_base_parent @ X_parent_camera) @ boards[view.place]) - 1.0
+                for view, depth in zip(self.views, self._depths)
                 if depth is not None
             ]
         )
@@ -116,7 +114,7 @@ class _Problem:
 
     def residuals(self, x: Array, used: NDArray[np.bool_], with_depth: bool) -> Array:
         priors = [self._root[n] @ x[6 + 6 * k : 12 + 6 * k] for k, n in enumerate(self.names)]
-        depth = [self.depth_errors(x) / DEPTH_SIGMA] if with_depth else []
+        depth = [self._depth_weights * self.depth_errors(x) / DEPTH_SIGMA] if with_depth else []
         return np.concatenate([((self.errors_px(x) * self._weights)[used] / CORNER_SIGMA_PX).ravel(), *depth, *priors])
 
 
@@ -128,13 +126,14 @@ def fit(board: Board, views: Sequence[BoardView], X_parent_camera: Pose, places:
     x = np.zeros(problem.size)
     used = np.ones(sum(len(view.corners) for view in views), bool)
     with_depth = False
-    for _ in range(2):  # with all corners; then without those that contradict the others, and with depth
+    # first with all corners; then without those that contradict the others, and with depth
+    for last in (False, False, True):
         solution = least_squares(problem.residuals, x, args=(used, with_depth), method="trf", x_scale=1e-3)
         x = np.asarray(solution.x, np.float64)
         distance = np.linalg.norm(problem.errors_px(x), axis=1)
         keep = distance < max(OUTLIER_PX, 4.0 * float(np.median(distance)))
         believed = problem.believes_depth(x)
-        if (keep.all() and not believed) or keep.sum() < 6 or with_depth:
+        if last or keep.sum() < 6 or (believed == with_depth and np.array_equal(keep, used)):
             break
         used, with_depth = keep, believed
     rms = float(np.sqrt((distance[used] ** 2).mean()))

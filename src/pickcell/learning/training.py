@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.learning.adopt import adopt
+from pickcell.network import ModelError
 
 ADOPT_ON = 48
 """Samples on which the statistics of a network to start from are measured."""
@@ -73,6 +74,8 @@ def fit(
     spent_s, step = 0.0, 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state.get("start", "") != _start_of(config):
+            raise ModelError(f"{checkpoint} is of a training that started from something else: --afresh forgets it")
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
         spent_s, step = float(state["spent_s"]), int(state["step"])
@@ -94,7 +97,7 @@ def fit(
         now = time.monotonic()
         spent_s, last = spent_s + now - last, now
         if spent_s - kept_s > config.checkpoint_s or spent_s >= budget_s:
-            _keep(net, optimiser, spent_s, step, checkpoint)
+            _keep(net, optimiser, spent_s, step, checkpoint, _start_of(config))
             value = held_out(net)
             say(f"{spent_s / 60:5.1f} min, step {step}, loss {np.mean(losses):.4f}, held out {value:.4f}")
             kept_s, losses, last = spent_s, [], time.monotonic()
@@ -129,13 +132,19 @@ def mean_loss(net: Any, samples: int, limit: int, batch: int, loss_of: Callable[
     return float(np.mean(losses))
 
 
-def _keep(net: Any, optimiser: Any, spent_s: float, step: int, checkpoint: Path) -> None:
+def _start_of(config: Fit) -> str:
+    """What a training starts from, as its checkpoint remembers it."""
+    return str(config.start) if config.start else ""
+
+
+def _keep(net: Any, optimiser: Any, spent_s: float, step: int, checkpoint: Path, start: str) -> None:
     """Write a checkpoint; it appears under its name only when it is complete."""
     import torch
 
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     half_way = checkpoint.with_suffix(".tmp")
-    torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent_s": spent_s, "step": step}, half_way)
+    state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent_s": spent_s, "step": step, "start": start}
+    torch.save(state, half_way)
     half_way.replace(checkpoint)
 
 

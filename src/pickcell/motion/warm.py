@@ -15,7 +15,7 @@ from pickcell.values import Tool
 
 def default_cell() -> CellConfig:
     """The reference cell of the repository."""
-    return load_cell(urdf_directory().parent / "config" / "cells" / "panda.yaml")
+    return load_cell(urdf_directory().parent / "config" / "cells" / "panda.yaml", calibrated=False)
 
 
 def warm(cell: CellConfig | None = None, urdf: str | None = None) -> float:

@@ -31,7 +31,7 @@ class Sights:
     """(V, H, W) metres; 0 where invalid, negative on the robot."""
     lab: NDArray[np.uint8]
     """(V, H, W, 3) CIELAB, 8 bit."""
-    owner: NDArray[np.int16]
+    owner: NDArray[np.int32]
     """(V, H, W) id of the item that is known to be there, FLOOR on the tote's floor, 0 elsewhere. Items are not looked for
     where others are, nor, by their shape alone, on the bare floor, where any flat thing fits."""
 
@@ -48,7 +48,7 @@ def sights_of(views: Sequence[DepthView], colors: Sequence[NDArray[np.uint8]], X
         depth[i, :h, :w] = view.depth_m
         lab[i, :h, :w] = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
     k = np.array([[v.camera.fx, v.camera.fy, v.camera.cx, v.camera.cy] for v in views])
-    owner = np.zeros(depth.shape, np.int16)
+    owner = np.zeros(depth.shape, np.int32)
     X_tote_camera = np.stack([inverse(X_base_tote) @ view.X_base_camera for view in views])
     _mark_floor(owner, depth, k, X_tote_camera, FLOOR_M)
     return Sights(np.stack([inverse(v.X_base_camera) for v in views]), k, depth, lab, owner)

@@ -22,7 +22,7 @@ from pickcell.fusion.furniture import furniture_boxes
 from pickcell.fusion.tsdf import DepthView
 from pickcell.fusion.workspace import Workspace
 from pickcell.geometry import Pose, inverse
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell.tracking.agreement import sights_of
 from pickcell.tracking.config import TrackingConfig
 from pickcell.tracking.tracker import Track, Tracker
@@ -58,6 +58,8 @@ class Watch:
         self._corrections: dict[str, Pose] = {}
         """Camera -> its corrected pose in its calibrated one."""
         self.tracker = Tracker(tracking)
+        self.cameras: tuple[CameraHealth, ...] = ()
+        """Health of all cameras at the last update, also when it failed."""
 
     def start(self, fused: FusedScene, raw_poses: dict[str, Pose], instances: Sequence[Instance]) -> None:
         """Follow the instances of a full look from now on. ``raw_poses``: camera -> its pose as calibrated, before the look
@@ -78,14 +80,20 @@ class Watch:
     ) -> Outcome[Watched]:
         """Look at new frames. ``robot_spheres``: (N, 4) x, y, z, radius in ``base_link``; ``only``: ids to follow.
 
-        Fails with CAMERA_MISSING, CAMERA_STALE or DEPTH_INVALID. Raises ValueError for a frame of an unknown camera, and
-        KeyError for an id that is not followed.
+        Cameras that the last full look did without are left out. Fails with CAMERA_MISSING, CAMERA_STALE or DEPTH_INVALID.
+        Raises ValueError for a frame of an unknown camera, and KeyError for an id that is not followed.
         """
         start = time.perf_counter()
         judged, cameras = judge_frames(self.cell, self._config, frames, now_s)
+        cameras = self.cameras = tuple(self._as_in_the_look(health) for health in cameras)
         if not judged.ok:
             return judged.failed_as()
-        used = sorted(judged.unwrap().used, key=lambda frame: frame.camera.name)
+        believed = [frame for frame in judged.unwrap().used if frame.camera.name in self._corrections]
+        if len(believed) < self._config.min_cameras:
+            said = ", ".join(f"{c.camera} ({c.note})" for c in cameras if not c.used)
+            need = f"{len(believed)} of {self._config.min_cameras} needed cameras are good"
+            return Outcome.failure(Code.DEPTH_INVALID, f"{need}: {said}.")
+        used = sorted(believed, key=lambda frame: frame.camera.name)
         spheres = np.ascontiguousarray(np.asarray(robot_spheres, dtype=np.float64).reshape(-1, 4))
         with ThreadPoolExecutor(self._config.threads) as pool:
             prepared = list(pool.map(lambda frame: self._prepare(frame, spheres), used))
@@ -103,6 +111,13 @@ class Watch:
         """A frame's camera in ``base_link``, corrected as the last full look corrected it: on its mount, so that the
         correction of a camera on the wrist turns with the wrist."""
         return np.asarray(frame.X_base_camera @ self._corrections.get(frame.camera.name, np.eye(4)))
+
+    def _as_in_the_look(self, health: CameraHealth) -> CameraHealth:
+        """Not used when the last full look did without it: it may have been knocked."""
+        if health.camera in self._corrections or not health.used:
+            return health
+        note = "; ".join(part for part in (health.note, "the last look did without it") if part)
+        return replace(health, used=False, note=note)
 
     def _prepare(self, frame: RgbdFrame, spheres: NDArray[np.float64]) -> tuple[DepthView, NDArray[np.uint8]]:
         X = self.pose_of(frame)

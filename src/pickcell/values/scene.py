@@ -121,7 +121,7 @@ class Instance:
     """One item as perceived."""
 
     id: int
-    """Label in the scene's label images, >= 1; from look to look the same for the same item."""
+    """Label in the scene's label images, >= 1; from look to look the same for the same item, as far as can be told."""
     visible: PointCloud
     shape: ShapeEstimate
     identity: Identity

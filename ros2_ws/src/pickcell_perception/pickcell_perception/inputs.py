@@ -13,9 +13,10 @@ from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from pickcell.cell import CellConfig
-from pickcell.values import JointState
+from pickcell.outcome import Code, Outcome
+from pickcell.values import JointState, RgbdFrame
 from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds
-from pickcell_drivers.cameras import CameraSource, CameraSourceConfig
+from pickcell_drivers.cameras import CameraGap, CameraSource, CameraSourceConfig
 
 RATE_WINDOW_S = 2.0
 
@@ -89,3 +90,10 @@ class SceneInputs:
         self.cameras = CameraSource(node, cell.cameras, config=config)
         self.joints = JointWatch(node)
         self.watch = CameraWatch(node, cell)
+
+
+def gap_outcome(gaps: tuple[CameraGap, ...]) -> Outcome[list[RgbdFrame]]:
+    """One failure for several cameras: the code of the first one, everything that is known in the text."""
+    if not gaps:
+        return Outcome.failure(Code.CAMERA_MISSING, "The cell has no cameras.")
+    return Outcome.failure(gaps[0].code, " ".join(gap.text for gap in gaps))

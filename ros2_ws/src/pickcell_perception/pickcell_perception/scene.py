@@ -29,12 +29,12 @@ from pickcell.values import BASE_FRAME, RgbdFrame, Scene
 from pickcell_conversions.drivers import seconds, time_msg
 from pickcell_conversions.outcomes import manifest_from_msg, named_values_to_msg, outcome_to_msg
 from pickcell_conversions.scenes import health_to_msg, scene_to_msg, summary_to_msg
-from pickcell_drivers.cameras import CameraGap, CameraSourceConfig
+from pickcell_drivers.cameras import CameraSourceConfig
 from pickcell_node.heartbeat import HeartbeatPublisher
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
 from pickcell_node.serve import serve
-from pickcell_perception.inputs import SceneInputs
+from pickcell_perception.inputs import SceneInputs, gap_outcome
 from pickcell_perception.watching import Watching
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -95,7 +95,7 @@ class SceneApp:
         self._receiver = threading.Thread(target=self._receive, name="scene-input", daemon=True)
         self._receiver.start()
         self._heartbeat = HeartbeatPublisher(self.node, self._inputs.watch.rates)
-        self._watching = Watching(self.node, self._pipeline, self._inputs, self.parameters.watch_rate_hz)
+        self._watching = Watching(self.node, self._pipeline, self._inputs, self.parameters.watch_rate_hz, self._now_s)
         serve(self.node, self._heartbeat, ObserveScene, "~/observe", self.observe)
         serve(self.node, self._heartbeat, WatchScene, "~/watch", self._watching.serve)
         self.node.get_logger().info(f"{cell.name}: {[camera.name for camera in cell.cameras]}")
@@ -159,7 +159,7 @@ class SceneApp:
             frames, gaps = self._inputs.cameras.frames(self._now_s(), self.parameters.frame_timeout_s)
         if frames and len(gaps) <= self.parameters.tolerated_missing_cameras:
             return Outcome.success(list(frames.values()))
-        return _gap_outcome(gaps)
+        return gap_outcome(gaps)
 
     def _publish(self, outcome: Outcome[Scene]) -> None:
         msg = SceneInstances(outcome=outcome_to_msg(outcome))
@@ -172,13 +172,6 @@ class SceneApp:
         else:
             msg.header.stamp = time_msg(self._now_s())
         self._instances.publish(msg)
-
-
-def _gap_outcome(gaps: tuple[CameraGap, ...]) -> Outcome[list[RgbdFrame]]:
-    """One failure for several cameras: the code of the first one, everything that is known in the text."""
-    if not gaps:
-        return Outcome.failure(Code.CAMERA_MISSING, "The cell has no cameras.")
-    return Outcome.failure(gaps[0].code, " ".join(gap.text for gap in gaps))
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def measure_access(totes: int, seed: int = 0) -> Access:
 
 
 def _one_tote(seed: int) -> Mapping[Tool, Counts]:
-    cell, catalogue = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml"), load_catalogue()
+    cell, catalogue = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml", calibrated=False), load_catalogue()
     contents = mixed_tote(seed, ITEMS, "test", MIX)
     driver = SimDriver.create(cell, seed, cameras=False)
     try:

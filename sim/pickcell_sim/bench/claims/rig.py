@@ -41,7 +41,7 @@ JERK_SHARE = 8.0
 @cache
 def bench_cell(cup: str, source: str) -> CellConfig:
     """The reference cell with low trays in place of its totes, and a cup and vacuum source fitted."""
-    cell = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml")
+    cell = load_cell(REPOSITORY / "config" / "cells" / "panda.yaml", calibrated=False)
     trays = {
         name: ToteConfig(position=(float(at[0]), float(at[1]), FLOOR_M), inner=TRAY)
         for name, at in (("source", FROM), ("destination", TO))
