@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from pickcell.motion import RobotModel
 from pickcell.outcome import Outcome
 from pickcell.values import CameraModel
 from pickcell_sim.bench.suites import load_suite
-from pickcell_sim.data.scene_file import LabelledScene
+from pickcell_sim.data.scene_file import LabelledScene, read_scene
 
 
 class SceneViews:
@@ -50,6 +52,16 @@ class SceneViews:
     def spheres(self, scene: LabelledScene) -> NDArray[np.float64]:
         """(N, 4) x, y, z, radius in ``base_link`` of the robot."""
         return self._robot.spheres(scene.joints.select(self.cell.arm.joints))
+
+
+def fused_scenes(files: Iterable[Path]) -> Iterator[tuple[LabelledScene, SceneViews, FusedScene]]:
+    """The scenes of which the cameras can be fused, one after the other. Raises SceneFileError for a file that is none."""
+    for path in files:
+        scene = read_scene(path)
+        views = SceneViews.of(scene)
+        fused = views.fuse(scene).value
+        if fused is not None:
+            yield scene, views, fused
 
 
 def items_under(

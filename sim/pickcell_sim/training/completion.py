@@ -15,8 +15,8 @@ from pickcell.learning.column_net import export, fit, held_out_loss
 from pickcell.learning.training import Fit
 from pickcell_sim.bench.result import commit_id, machine_facts
 from pickcell_sim.bench.see.shapes import NEAR_M
-from pickcell_sim.data.scene_file import read_scene, scene_files
-from pickcell_sim.data.views import SceneViews
+from pickcell_sim.data.scene_file import scene_files
+from pickcell_sim.data.views import fused_scenes
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.training.columns import MIN_POINTS, column_set
 from pickcell_sim.training.evidence import item_of_points
@@ -59,12 +59,7 @@ def train(job: CompletionTraining, say: Callable[[str], None] = print) -> None:
 def calibrate(files: Sequence[Path], network: ColumnNetwork) -> Calibration:
     """Shares of inferred points within NEAR_M of the true surface, by what the network said; never falling (pooled)."""
     said, right = [], []
-    for path in files:
-        scene = read_scene(path)
-        views = SceneViews.of(scene)
-        fused = views.fuse(scene).value
-        if fused is None:
-            continue
+    for scene, views, fused in fused_scenes(files):
         number = item_of_points(fused, scene, np.arange(len(fused.cloud))).argmax(axis=1)
         large = [item for item in scene.items if np.count_nonzero(number == item.number) >= MIN_POINTS]
         labels = np.zeros(len(number), np.int32)

@@ -15,7 +15,7 @@ from pickcell.segmentation.affinity import AffinityNetwork
 from pickcell.segmentation.judge import NAMES, AffinityJudge, EvidenceWeights
 from pickcell.segmentation.patch_scene import Evidence
 from pickcell_sim.data.scene_file import SceneFileError, read_scene
-from pickcell_sim.data.views import SceneViews
+from pickcell_sim.data.views import SceneViews, fused_scenes
 from pickcell_sim.training.evidence import LabelledPatches, fit_reunion, fit_with_bias, label_patches
 from pickcell_sim.training.trust import fit_trust
 
@@ -58,12 +58,7 @@ def _samples(files: Sequence[Path], network: AffinityNetwork | None) -> Samples:
     gallery = ColorGallery(catalogue)
     segmenters: dict[str, PatchSegmenter] = {}
     samples = []
-    for path in files:
-        scene = read_scene(path)
-        views = SceneViews.of(scene)
-        fused = views.fuse(scene).value
-        if fused is None:
-            continue
+    for scene, views, fused in fused_scenes(files):
         judgement = AffinityJudge(views.cell, network, start).look(fused) if network else None
         segmenter = segmenters.setdefault(views.cell.name, PatchSegmenter(views.cell, gallery=gallery))
         patches = segmenter.patch_scene(fused, judgement)
