@@ -143,7 +143,7 @@ def test_a_network_that_knows_the_truth_separates_every_item() -> None:
     count = int(segmentation.labels.max())
     assert len(segmentation.confidence) == count and abs(count - 14) <= 2
     assert ((segmentation.confidence >= 0) & (segmentation.confidence <= 1)).all()
-    assert np.median(segmentation.confidence) > 0.5, "most are trusted, by the weights of geometry alone and without a manifest"
+    assert np.median(segmentation.confidence) > 0.5, "most are trusted, by the weights of geometry alone"
 
 
 def test_votes_meet_at_the_middle_of_each_item() -> None:
