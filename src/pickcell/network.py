@@ -23,7 +23,7 @@ def models_directory() -> Path:
 
 
 class Network:
-    """One network with one input and one output, both (N, channels, height, width). Not thread-safe: one call at a time."""
+    """One network with one input and one output, both (N, channels, height, width). Several threads may ask at once."""
 
     def __init__(self, path: Path, made_by: str, threads: int = 2) -> None:
         """``made_by``: the command that makes such a file. Raises ModelError when it is missing or is no network."""

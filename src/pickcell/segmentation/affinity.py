@@ -6,6 +6,7 @@ Inference by ONNX Runtime; :mod:`pickcell.learning.affinity_net` trains and expo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class AffinityNetwork:
 
     def __init__(self, path: Path, threads: int = 2) -> None:
         """Raises ModelError when the file is missing or is no such network."""
-        self._network = Network(path, "./cell train segmentation", threads)
+        self._network = Network(path, "./cell train segmentation", threads=1)
+        self._threads = threads
         channels = self._network.channels_out
         if channels != CHANNELS_OUT:
             raise ModelError(
@@ -54,12 +56,14 @@ class AffinityNetwork:
         """Ask about each view that shows the source tote. ``colors``: (H, W, 3) RGB per view."""
         cut = [(view, color, tote_crop(view, cell)) for view, color in zip(views, colors)]
         shown = [(view, color, crop) for view, color, crop in cut if crop is not None]
-        out = []
-        for view, color, crop in shown:
-            batch = crop_input(view, color, cell, crop)[None]
-            answer = self._network.run(batch)[0]
-            out.append(ViewAffinity(view, crop, answer[:LOGITS], answer[LOGITS:]))
-        return out
+
+        def ask(view: DepthView, color: NDArray[np.uint8], crop: Crop) -> ViewAffinity:
+            answer = self._network.run(crop_input(view, color, cell, crop)[None])[0]
+            return ViewAffinity(view, crop, answer[:LOGITS], answer[LOGITS:])
+
+        # a thread for each view, rather than threads within the network: cutting out is shared, too, and nobody waits
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(lambda each: ask(*each), shown))
 
 
 def item_logits(points: NDArray[np.float32], answers: Sequence[ViewAffinity]) -> NDArray[np.float32]:
