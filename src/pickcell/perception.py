@@ -26,7 +26,7 @@ from pickcell.outcome import CODES, Code, Outcome
 from pickcell.segmentation import Segmenter, label_images
 from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
 from pickcell.tracking import IdentityKeeper, TrackState, Watch, Watched
-from pickcell.values import CameraHealth, Instance, JointState, RgbdFrame, Scene, SceneView, Sku
+from pickcell.values import CameraHealth, Instance, JointState, PointCloud, RgbdFrame, Scene, SceneView, Sku
 
 RobotSpheres = Callable[[JointState], NDArray[np.float64]]
 """Spheres (N, 4: x, y, z, radius in ``base_link``) that cover the robot at the given joints."""
@@ -88,6 +88,11 @@ class PerceptionPipeline:
     def cameras(self) -> tuple[CameraHealth, ...]:
         """Health of all cameras at the last call, also when it failed."""
         return self._cameras
+
+    @property
+    def surface(self) -> PointCloud:
+        """All that the last look fused, floor and walls of the source tote included; empty when it could not be fused."""
+        return self._look.fused.cloud if self._look is not None else PointCloud.empty()
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -140,6 +140,13 @@ class Suite(Strict):
 _load_cell = cache(load_cell)
 
 
+def cell_by_name(name: str, calibrated: bool = True) -> CellConfig:
+    """A cell by its name in config/cells, or from a file, see :func:`pickcell.cell.load_cell`. Raises CellConfigError."""
+    path = Path(name)
+    file = path if path.suffix in (".yaml", ".yml") else config_directory() / "cells" / f"{name}.yaml"
+    return load_cell(file, calibrated=calibrated)
+
+
 def suite_directory() -> Path:
     return config_directory() / "suites"
 

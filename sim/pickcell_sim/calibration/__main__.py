@@ -16,11 +16,11 @@ from pickcell.calibration.page import DPI, PAPERS_M, RULER_M, write_page
 from pickcell.calibration.pictures import PicturesError, look, places_of, read_session
 from pickcell.calibration.routine import calibrate
 from pickcell.camera_poses import CameraPoses, CameraPosesError, camera_poses_path, read_camera_poses, write_camera_poses
-from pickcell.catalogue import config_directory
-from pickcell.cell import CellConfig, CellConfigError, load_cell, with_camera_poses
+from pickcell.cell import CellConfig, CellConfigError, with_camera_poses
 from pickcell.description import DescriptionError, expand_urdf
 from pickcell.motion.model import RobotModel
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
+from pickcell_sim.bench.suites import cell_by_name
 from pickcell_sim.calibration.album import save_album
 from pickcell_sim.calibration.session import Session, Shot
 from pickcell_sim.calibration.tables import found_table, summary_table, trials_table
@@ -95,7 +95,7 @@ def images(
     """
     console = wide_console()
     with _failures(console):
-        where = _load(cell)
+        where = cell_by_name(cell)
         unknown = sorted(set(moved) - {camera.name for camera in where.cameras})
         if unknown:
             raise PicturesError(f"--moved {' '.join(unknown)}: the cell has {[camera.name for camera in where.cameras]}")
@@ -160,7 +160,7 @@ def sim(
     """
     console = wide_console()
     with _failures(console):
-        where, chosen = _load(cell, calibrated=False), board_by_name(paper)
+        where, chosen = cell_by_name(cell, calibrated=False), board_by_name(paper)
         trials: list[list[CameraTrial]] = []
         for number in range(seed, seed + seeds):
             shots, scored = _one(console, where, chosen, number, places, not unknown, not no_depth)
@@ -193,13 +193,6 @@ def _one(
         highlight=False,
     )
     return shots, scored
-
-
-def _load(name: str, calibrated: bool = True) -> CellConfig:
-    """A cell by its name in config/cells, or from a file. Raises CellConfigError."""
-    path = Path(name)
-    file = path if path.suffix in (".yaml", ".yml") else config_directory() / "cells" / f"{name}.yaml"
-    return load_cell(file, calibrated=calibrated)
 
 
 @contextmanager

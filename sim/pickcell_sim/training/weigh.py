@@ -21,6 +21,8 @@ from pickcell_sim.training.trust import fit_trust
 
 Say = Callable[[str], None]
 Samples = list[LabelledPatches]
+ITEM_ABOVE = 0.0
+"""Logit of "an item" from which a point is taken for one."""
 
 
 def fit_learned(
@@ -29,7 +31,7 @@ def fit_learned(
     """Weights for geometry and the network together, on scenes of training items: some that the network was trained on, and
     all that it was not; trust is fitted on the latter alone, if there are any. Those for geometry alone are only said.
     Raises SceneFileError when the network finds nothing in them."""
-    known, new = _samples(trained, network), _samples(watched, network)
+    (known, geometric), (new, geometric_too) = _samples(trained, network), _samples(watched, network)
     samples = known + new
     if not samples:
         count = len(trained) + len(watched)
@@ -37,7 +39,7 @@ def fit_learned(
     segmenter = PatchSegmenter(
         SceneViews.of(read_scene((*trained, *watched)[0])).cell, gallery=ColorGallery(load_catalogue())
     )
-    _say_geometric(_samples((*trained, *watched), None), segmenter, say)
+    _say_geometric(geometric + geometric_too, segmenter, say)
     weights = fit_with_bias(samples, say)
     for name, value in zip(NAMES, weights):
         say(f"{name:>14} {value:7.2f}")
@@ -47,27 +49,24 @@ def fit_learned(
     return EvidenceWeights(weights, ITEM_ABOVE, reunite, fit_trust(judged, evidence, segmenter, say))
 
 
-ITEM_ABOVE = 0.0
-"""Logit of "an item" from which a point is taken for one."""
-
-
-def _samples(files: Sequence[Path], network: AffinityNetwork | None) -> Samples:
-    """Scenes in patches, with the truth about them; without a network as geometry alone sees them."""
+def _samples(files: Sequence[Path], network: AffinityNetwork) -> tuple[Samples, Samples]:
+    """Scenes in patches, with the truth about them: as the network sees them, and as geometry alone does."""
     start = EvidenceWeights(np.zeros(len(NAMES)), ITEM_ABOVE)
     catalogue = load_catalogue()
     gallery = ColorGallery(catalogue)
     segmenters: dict[str, PatchSegmenter] = {}
-    samples = []
+    learned: Samples = []
+    geometric: Samples = []
     for scene, views, fused in fused_scenes(files):
-        judgement = AffinityJudge(views.cell, network, start).look(fused) if network else None
         segmenter = segmenters.setdefault(views.cell.name, PatchSegmenter(views.cell, gallery=gallery))
-        patches = segmenter.patch_scene(fused, judgement)
-        if len(patches.rows) and len(patches.graph.pairs):
-            features, votes = judgement.read(patches) if judgement else (patches.graph.features, None)
-            products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
-            labelled = label_patches(fused, patches, features, scene)
-            samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
-    return samples
+        products = tuple((catalogue[sku], n) for sku, n in scene.manifest.items() if sku in catalogue)
+        for judgement, samples in ((AffinityJudge(views.cell, network, start).look(fused), learned), (None, geometric)):
+            patches = segmenter.patch_scene(fused, judgement)
+            if len(patches.rows) and len(patches.graph.pairs):
+                features, votes = judgement.read(patches) if judgement else (patches.graph.features, None)
+                labelled = label_patches(fused, patches, features, scene)
+                samples.append(replace(labelled, votes=votes, distance=segmenter.distance(fused), products=products))
+    return learned, geometric
 
 
 def _say_geometric(samples: Samples, segmenter: PatchSegmenter, say: Say) -> None:

@@ -15,10 +15,10 @@ from pickcell.network import ModelError
 from pickcell.segmentation.choose import GEOMETRIC, LEARNED
 from pickcell.view.page import Page, PageError, check_page
 from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
-from pickcell_sim.bench.suites import SuiteError, load_suite
+from pickcell_sim.bench.suites import SuiteError, cell_by_name, load_suite
 from pickcell_sim.data.scene_file import SceneFileError
 from pickcell_sim.filling.fill import FillError
-from pickcell_sim.view.sources import SceneFolder, SimTote, Source, cell_by_name
+from pickcell_sim.view.sources import SceneFolder, SimTote, Source
 
 
 class Perception(str, Enum):

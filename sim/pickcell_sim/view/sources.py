@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from pickcell.catalogue import Catalogue, config_directory, load_catalogue
-from pickcell.cell import CellConfig, load_cell
+from pickcell.catalogue import Catalogue, load_catalogue
+from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
 from pickcell.segmentation.overlay import instance_color
 from pickcell.view.draw import draw
@@ -109,9 +109,3 @@ def truth_layer(items: tuple[ItemTruth, ...]) -> Layer:
         item_points(f"{item.number:03d}", item.points, item.normals, instance_color(item.number)) for item in items
     )
     return Layer("truth", "True shapes", marks, shown=False, hint="What really lies there; the cell is not told")
-
-
-def cell_by_name(name: str) -> CellConfig:
-    """A cell by its name in config/cells, or from a file. Raises CellConfigError."""
-    path = Path(name)
-    return load_cell(path if path.suffix in (".yaml", ".yml") else config_directory() / "cells" / f"{name}.yaml")

@@ -107,6 +107,13 @@ def _segments(tree: MergeTree, whole: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.unique(segment[:n], return_inverse=True)[1].astype(np.int64)
 
 
+def size_of_products(items: ItemPoints, rows: NDArray[np.intp], products: ProductLook) -> NDArray[np.float64]:
+    """(S,) log-likelihood of each product's size, given the item points ``rows`` of one segment; some of them do."""
+    some = rows[:: max(1, len(rows) // BOX_POINTS)]
+    _, extents = fit_box(items.points[some], items.normals[some], UP, trim=0.01)
+    return size_evidence(extents, extents, products.dimensions_m, HIDDEN)
+
+
 class _Look:
     """How much tree nodes look like products."""
 
@@ -126,10 +133,9 @@ class _Look:
         start, end = self._start[self._first[node]], self._start[self._last[node] + 1]
         if end - start < config.fragment_points:
             return _Claims(-config.fragment_cost, {})
-        rows = self._rows[start : end : max(1, (end - start) // BOX_POINTS)]
-        _, extents = fit_box(self._items.points[rows], self._items.normals[rows], UP, trim=0.01)
         color = (self._color_sum[:, end] - self._color_sum[:, start]) / (end - start)
-        evidence = size_evidence(extents, extents, self._products.dimensions_m, HIDDEN) + HIDDEN.color_samples * color
+        size = size_of_products(self._items, self._rows[start:end], self._products)
+        evidence = size + HIDDEN.color_samples * color
         product = int(evidence.argmax())
         gain = config.recognition_weight * float(evidence[product] + config.recognition_reward)
         if gain <= 0.0:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pickcell.completion.box import fit_box
-from pickcell.identity.size import size_evidence
 from pickcell.segmentation.agglomerate import merge_tree
 from pickcell.segmentation.patch_scene import Evidence, PatchScene
-from pickcell.segmentation.recognition import BOX_POINTS, HIDDEN, UP, ProductLook
+from pickcell.segmentation.recognition import HIDDEN, ProductLook, size_of_products
 
 TRUST_FEATURES = (
     "bias", "inside", "weakest_inside", "parts", "outside", "strongest_outside", "alone", "votes_differ", "votes_apart",
@@ -139,9 +137,7 @@ def _likeness(
     start = np.searchsorted(owner[rows], np.arange(1, count + 2))
     for k in range(count):
         mine = rows[start[k] : start[k + 1]]
-        some = mine[:: max(1, len(mine) // BOX_POINTS)]
-        _, extents = fit_box(items.points[some], items.normals[some], UP, trim=0.01)
-        sizes = size_evidence(extents, extents, products.dimensions_m, HIDDEN)
+        sizes = size_of_products(items, mine, products)
         colors = HIDDEN.color_samples * products.colors[:, items.color_cells[mine]].mean(axis=1)
         best = int((sizes + colors).argmax())
         size[k], color[k] = np.clip([sizes[best], colors[best]], -3.0, 3.0)

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pickcell.cell import CellConfig
-from pickcell.fusion import FusedScene
 from pickcell.identity import ColorGallery
 from pickcell.outcome import Outcome
 from pickcell.perception import PerceptionPipeline
-from pickcell.segmentation import Segmenter
 from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
-from pickcell.segmentation.segment import Segmentation
 from pickcell.values import CameraHealth, JointState, PointCloud, RgbdFrame, Scene, Sku
 
 
@@ -39,7 +36,7 @@ class Onlooker:
         Raises ValueError for another name, ModelError when a network is missing or unusable."""
         self.cell = cell
         self._urdf, self._catalogue, self._perception = urdf, catalogue, perception
-        self._segmenter = _SurfaceKeeper(make_segmenter(perception, cell, ColorGallery(catalogue)))
+        self._segmenter = make_segmenter(perception, cell, ColorGallery(catalogue))
 
     def look(self, frames: Sequence[RgbdFrame], joints: JointState, manifest: Mapping[str, int], now_s: float) -> Look:
         """Arguments and exceptions are those of :meth:`PerceptionPipeline.observe`."""
@@ -48,18 +45,5 @@ class Onlooker:
         pipeline = PerceptionPipeline(
             self.cell, self._urdf, self._catalogue, segmenter=self._segmenter, completion=self._perception
         )
-        self._segmenter.surface = PointCloud.empty()
         outcome = pipeline.observe(list(frames), joints, manifest, now_s)
-        return Look(tuple(frames), outcome, self._segmenter.surface, pipeline.cameras)
-
-
-class _SurfaceKeeper:
-    """Segments as another does, and keeps the fused surface, of which a scene has only the items' parts."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        self._segmenter = segmenter
-        self.surface = PointCloud.empty()
-
-    def segment(self, fused: FusedScene, products: Sequence[tuple[Sku, int]]) -> Segmentation:
-        self.surface = fused.cloud
-        return self._segmenter.segment(fused, products)
+        return Look(tuple(frames), outcome, pipeline.surface, pipeline.cameras)
