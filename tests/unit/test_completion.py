@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import synthetic_cell as synthetic
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pickcell.completion import Completed, GeometricCompleter, fit_box
-from pickcell.completion.merge import nearest_measured
+from pickcell.completion.merge import merge_parts, nearest_measured
 from pickcell.fusion import FusedScene, Fusion
 from pickcell.geometry import inverse, make_pose, transform_points
 from pickcell.segmentation import PatchSegmenter
@@ -76,6 +77,32 @@ def test_box_moves_with_the_points(
 def test_box_of_nothing(points: np.ndarray) -> None:
     with pytest.raises(ValueError, match="at least 3 finite points"):
         fit_box(points, points, UP)
+
+
+@given(st.integers(4, 300), st.integers(0, 10_000))
+@settings(max_examples=30)
+def test_box_of_a_sheet_is_the_smallest_rectangle(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = np.zeros((count, 3))
+    points[:, :2] = rng.uniform(-0.1, 0.1, (count, 2)) * rng.uniform(0.2, 1.0, 2)
+    _, extents = fit_box(points, np.tile(UP, (count, 1)), UP, trim=0.0)
+    _, sides, _ = cv2.minAreaRect(points[:, :2].astype(np.float32))
+    assert extents[0] * extents[1] == pytest.approx(sides[0] * sides[1], rel=1e-3)
+
+
+def test_the_surest_point_of_each_cell_stays() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.uniform(-0.02, 0.02, (400, 3))
+    confidence = rng.integers(0, 4, 400) / 4.0  # many are equal
+    measured = np.array([[1.0, 1.0, 1.0]])
+    up = np.tile(UP, (400, 1))
+    merged, _, kept, _ = merge_parts([(measured, up[:1], np.ones(1)), (points, up, confidence)], 0.006, 0.01)
+    best: dict[tuple[int, ...], int] = {}
+    for row, cell in enumerate(map(tuple, np.floor(points / 0.01).astype(int).tolist())):
+        if cell not in best or confidence[row] > confidence[best[cell]]:
+            best[cell] = row
+    assert sorted(merged[1:].tolist()) == sorted(points[list(best.values())].tolist())
+    assert kept[1:].tolist() == [confidence[np.flatnonzero((points == p).all(axis=1))[0]] for p in merged[1:]]
 
 
 def test_nearest_measured_agrees_with_brute_force() -> None:

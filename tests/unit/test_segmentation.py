@@ -14,6 +14,7 @@ from pickcell.segmentation import PatchSegmenter, SegmentationConfig, label_imag
 from pickcell.segmentation.agglomerate import agglomerate
 from pickcell.segmentation.foreground import foreground
 from pickcell.segmentation.graph import FEATURES, build_graph
+from pickcell.segmentation.labels import REACH, nearest_row
 from pickcell.segmentation.supervoxels import Patches, neighbours_of
 
 CELL = synthetic.cell()
@@ -110,6 +111,18 @@ def test_crease_features() -> None:
     ridge, gutter = features(up_left, up_right), features(up_right, up_left)
     assert ridge["convex"] == pytest.approx(np.pi / 2, abs=1e-3) and ridge["concave"] == 0
     assert gutter["concave"] == pytest.approx(np.pi / 2, abs=1e-3) and gutter["convex"] == 0
+
+
+def test_pixels_look_for_the_nearest_surface_cell() -> None:
+    rng = np.random.default_rng(5)
+    cells = np.unique(rng.integers(0, 12, (60, 3)), axis=0)
+    index = np.full((12, 12, 12), -1, np.int32)
+    index[tuple(cells.T)] = np.arange(len(cells), dtype=np.int32)
+    for at in rng.integers(0, 12, (200, 3)):
+        steps = cells - at
+        near = np.abs(steps).max(axis=1) <= REACH
+        expected = int(np.flatnonzero(near)[(steps[near] ** 2).sum(axis=1).argmin()]) if near.any() else -1
+        assert nearest_row(index, *at.tolist()) == expected
 
 
 def test_neighbours_are_mutual() -> None:

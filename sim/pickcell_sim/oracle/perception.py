@@ -185,7 +185,7 @@ class OraclePerception:
     def _occupancy(self, points: F64, surfaces: list[ItemSurface]) -> VoxelGrid:
         """Furniture and surfaces are occupied, the inside of items is unknown as it is to cameras, all else is free."""
         nothing = (np.eye(4), np.zeros(3), np.zeros(3))
-        grid = self._workspace.build([], points.astype(np.float32), nothing, np.zeros((0, 4)))
+        grid = self._workspace.build(self._workspace.observe([], nothing), points.astype(np.float32), np.zeros((0, 4)))
         solids = Solids.pack([(s.planes, s.spheres) for s in surfaces])
         nx, ny, nz = grid.state.shape
         inside = inside_solids((nx, ny, nz), grid.origin, grid.resolution_m, solids)

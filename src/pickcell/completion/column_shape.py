@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.completion.columns import CELLS, HEIGHT_UNIT_M, ColumnMap
@@ -72,60 +73,89 @@ def _spread_out(values: NDArray[np.float32], known: NDArray[np.bool_], rings: in
 
 def surface_of(columns: Columns, spacing_m: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Points (M, 3), outward normals (M, 3), confidence (M,) in the map's frame; ``spacing_m`` between points of walls."""
-    step = columns.step_m
-    inside = columns.inside > 0.5
-    i, j = np.nonzero(inside)
     parts = []
     for heights, spread, sign in ((columns.top, columns.top_spread, 1.0), (columns.bottom, columns.bottom_spread, -1.0)):
         smooth = np.asarray(cv2.GaussianBlur(heights, (3, 3), 0.8))
-        slope_i, slope_j = np.gradient(smooth, step)
-        normals = np.column_stack([-slope_i[i, j], -slope_j[i, j], np.ones(len(i))]) * sign
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        points = np.column_stack([(i + 0.5) * step, (j + 0.5) * step, heights[i, j]])
-        trust = columns.inside[i, j] * (1.0 - np.exp(-NEAR_M / spread[i, j]))
-        parts.append((points, normals, trust))
-    parts.append(_walls(columns, spacing_m))
+        parts.append(_face(columns.inside, heights, smooth, spread, columns.step_m, sign))
+    soft = np.asarray(cv2.GaussianBlur(columns.inside, (5, 5), 1.0))
+    parts.append(_walls(columns.inside, soft, columns.top, columns.bottom, columns.step_m, spacing_m))
     points, normals, trust = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    return points.astype(np.float64), normals.astype(np.float64), trust.astype(np.float64)
+    return points, normals, trust
 
 
-def _walls(columns: Columns, spacing_m: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+@njit(cache=True, nogil=True)
+def _face(inside, heights, smooth, spread, step, sign):  # type: ignore[no-untyped-def]
+    """The item's top (``sign`` 1) or underside (-1), a point per column that it is in."""
+    n = inside.shape[0]
+    points, normals, trust = np.empty((n * n, 3)), np.empty((n * n, 3)), np.empty(n * n)
+    count = 0
+    for i in range(n):
+        for j in range(n):
+            if inside[i, j] <= 0.5:
+                continue
+            a, b = _slopes(smooth, i, j)
+            a, b = a / step, b / step
+            scale = sign / np.sqrt(a * a + b * b + 1.0)
+            normals[count, 0], normals[count, 1], normals[count, 2] = -a * scale, -b * scale, scale
+            points[count, 0], points[count, 1], points[count, 2] = (i + 0.5) * step, (j + 0.5) * step, heights[i, j]
+            trust[count] = inside[i, j] * (1.0 - np.exp(-NEAR_M / spread[i, j]))
+            count += 1
+    return points[:count].copy(), normals[:count].copy(), trust[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _walls(inside, soft, top, bottom, step, spacing):  # type: ignore[no-untyped-def]
     """The item's outline, between top and underside, where "inside" crosses one half between neighbouring columns."""
-    step, share = columns.step_m, columns.inside
-    soft = np.asarray(cv2.GaussianBlur(share, (5, 5), 1.0))
-    slope_i, slope_j = np.gradient(soft)
-    at, columns_of = [], []
-    for axis in (0, 1):
-        here, there = (share[:-1], share[1:]) if axis == 0 else (share[:, :-1], share[:, 1:])
-        i, j = np.nonzero((here > 0.5) != (there > 0.5))
-        way = (0.5 - here[i, j]) / (there[i, j] - here[i, j])
-        xy = np.column_stack([i + 0.5, j + 0.5])
-        xy[:, axis] += way
-        at.append(xy)
-        first = here[i, j] > 0.5
-        inner = np.column_stack([i, j])
-        inner[~first, axis] += 1
-        columns_of.append(inner)
-    xy, inner = np.concatenate(at), np.concatenate(columns_of)
-    if len(xy) == 0:
-        return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0)
-    a, b = inner.T
-    out = -np.column_stack([slope_i[a, b], slope_j[a, b]]).astype(np.float64)
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
-    reach = NEAR_M / step
-    trust = np.clip(_sample(share, xy - 0.5 - reach * out) - _sample(share, xy - 0.5 + reach * out), 0.0, 1.0)
-    height = np.maximum(columns.top[a, b] - columns.bottom[a, b], 0.0)
-    rows = np.maximum(np.floor(height / spacing_m).astype(int), 0)
-    wall = np.repeat(np.arange(len(xy)), rows)
-    rank = np.arange(len(wall)) - np.repeat(np.cumsum(rows) - rows, rows)
-    z = columns.bottom[a, b][wall] + (rank + 0.5) * spacing_m
-    points = np.column_stack([step * xy[wall], z])
-    normals = np.column_stack([out[wall], np.zeros(len(wall))])
-    return points, normals, trust[wall]
+    n = inside.shape[0]
+    points, normals, trust = np.empty((256, 3)), np.empty((256, 3)), np.empty(256)
+    count = 0
+    for axis in range(2):
+        for i in range(n - (axis == 0)):
+            for j in range(n - (axis == 1)):
+                here, there = inside[i, j], inside[i + (axis == 0), j + (axis == 1)]
+                if (here > 0.5) == (there > 0.5):
+                    continue
+                way = (0.5 - here) / (there - here)
+                x, y = i + (way if axis == 0 else 0.0), j + (way if axis == 1 else 0.0)
+                a, b = i + (axis == 0 and here <= 0.5), j + (axis == 1 and here <= 0.5)
+                slope_i, slope_j = _slopes(soft, a, b)
+                length = max(np.sqrt(slope_i * slope_i + slope_j * slope_j), 1e-9)
+                out_i, out_j = -slope_i / length, -slope_j / length
+                reach = NEAR_M / step
+                fall = _sample(inside, x - reach * out_i, y - reach * out_j) - _sample(
+                    inside, x + reach * out_i, y + reach * out_j
+                )
+                rows = int(max(top[a, b] - bottom[a, b], 0.0) / spacing)
+                if count + rows > len(trust):
+                    more = len(trust) + rows
+                    points = np.concatenate((points, np.empty((more, 3))))
+                    normals = np.concatenate((normals, np.empty((more, 3))))
+                    trust = np.concatenate((trust, np.empty(more)))
+                for row in range(rows):
+                    points[count, 0], points[count, 1] = step * (x + 0.5), step * (y + 0.5)
+                    points[count, 2] = bottom[a, b] + (row + 0.5) * spacing
+                    normals[count, 0], normals[count, 1], normals[count, 2] = out_i, out_j, 0.0
+                    trust[count] = min(max(fall, 0.0), 1.0)
+                    count += 1
+    return points[:count].copy(), normals[:count].copy(), trust[:count].copy()
 
 
-def _sample(values: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bilinear values at (K, 2) (row, column); the border's beyond it."""
-    index = at.astype(np.float32)
-    out = cv2.remap(values, index[:, 1:], index[:, :1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(out, dtype=np.float64).ravel()
+@njit(cache=True, nogil=True)
+def _slopes(values, i, j):  # type: ignore[no-untyped-def]
+    """Change per cell along rows and columns: central, one-sided at the border."""
+    n, m = values.shape
+    up, down = min(i + 1, n - 1), max(i - 1, 0)
+    right, left = min(j + 1, m - 1), max(j - 1, 0)
+    return (values[up, j] - values[down, j]) / (up - down), (values[i, right] - values[i, left]) / (right - left)
+
+
+@njit(cache=True, nogil=True)
+def _sample(values, row, column):  # type: ignore[no-untyped-def]
+    """Bilinear value at (row, column); the border's beyond it."""
+    n, m = values.shape
+    row, column = min(max(row, 0.0), n - 1.0), min(max(column, 0.0), m - 1.0)
+    i, j = min(int(row), n - 2), min(int(column), m - 2)
+    a, b = row - i, column - j
+    near = (1.0 - b) * values[i, j] + b * values[i, j + 1]
+    far = (1.0 - b) * values[i + 1, j] + b * values[i + 1, j + 1]
+    return (1.0 - a) * near + a * far

@@ -58,19 +58,21 @@ def column_map(
     inner: NDArray[np.float64],
     volume: TsdfVolume,
     X_base_tote: Pose,
+    out: NDArray[np.float32] | None = None,
 ) -> ColumnMap:
-    """The map of one instance. ``points``, ``normals`` (N, 3) of the whole cloud in the tote's frame, ``labels`` (N,) their
-    instances; ``inner`` (3,) the tote's inner size. Raises ValueError when the instance has no points."""
-    own = labels == instance
-    if not own.any():
+    """The map of one instance. ``points``, ``normals`` (N, 3) of the cloud in the tote's frame, ``labels`` (N,) their
+    instances (points of none may be left out); ``inner`` (3,) the tote's inner size; ``out``: where the values go. Raises
+    ValueError when the instance has no points."""
+    own = points[labels == instance]
+    if len(own) == 0:
         raise ValueError(f"instance {instance} has no points")
-    X_tote_map, cell = _place(points[own])
-    top = float(points[own, 2].max())
-    level = max((top + 0.02) / (LEVELS - 1), 0.004)
-    middle = float(points[own, 2].mean())
+    X_tote_map, cell = _place(own)
+    level = max((float(own[:, 2].max()) + 0.02) / (LEVELS - 1), 0.004)
+    middle = float(own[:, 2].mean())
     X_map_tote = inverse(X_tote_map)
     X_grid_map = inverse(volume.X_base_grid) @ X_base_tote @ X_tote_map
-    values = np.zeros((CHANNELS, CELLS, CELLS), np.float32)
+    values = np.empty((CHANNELS, CELLS, CELLS), np.float32) if out is None else out
+    values[:] = 0.0
     _rasterise(values, points, normals, labels, instance, X_map_tote, cell, level, middle)
     _probe(values, volume.tsdf, volume.weight, X_grid_map, volume.voxel_m, X_tote_map, inner, cell, level, middle)
     return ColumnMap(X_tote_map, cell, level, middle, values)

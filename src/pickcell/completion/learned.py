@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pickcell.cell import CellConfig
 from pickcell.completion.box import fit_box
 from pickcell.completion.column_shape import OUTPUTS, Columns, read_answer, refine, surface_of
-from pickcell.completion.columns import CHANNELS, ColumnMap, column_map
+from pickcell.completion.columns import CELLS, CHANNELS, ColumnMap, column_map
 from pickcell.completion.complete import UP, Completed, assemble, extents_seen, possible
 from pickcell.completion.config import CompletionConfig
 from pickcell.completion.tops import TopMap
@@ -34,11 +34,12 @@ class ColumnNetwork:
         if channels != (CHANNELS, OUTPUTS):
             raise ModelError(f"{path} has {channels} channels, {(CHANNELS, OUTPUTS)} are needed: ./cell train completion")
 
-    def answer(self, maps: list[ColumnMap]) -> list[Columns]:
-        """One answer per map."""
+    def answer(self, maps: list[ColumnMap], values: NDArray[np.float32] | None = None) -> list[Columns]:
+        """One answer per map. ``values``: those of the maps, (K, CHANNELS, CELLS, CELLS), where they lie together."""
         if not maps:
             return []
-        answers: NDArray[np.float32] = self._network.run(np.stack([m.values for m in maps]))
+        together = np.stack([m.values for m in maps]) if values is None else values
+        answers: NDArray[np.float32] = self._network.run(together)
         return [read_answer(answer, at) for answer, at in zip(answers, maps)]
 
 
@@ -94,7 +95,7 @@ class LearnedCompleter:
         points = transform_points(self._X_tote_base, cloud.points)
         normals = transform_vectors(self._X_tote_base, cloud.normals)
         tops = TopMap(points, labels, self._inner, self.config.spacing_m)
-        maps = self.maps(points, normals, labels, volume)
+        maps, values = self._maps(points, normals, labels, volume)
         order = np.argsort(labels, kind="stable")
         bounds = np.searchsorted(labels[order], np.arange(1, len(maps) + 2))
 
@@ -108,16 +109,18 @@ class LearnedCompleter:
             return Completed(visible, shape, extents_seen(measured[0], *box), tops.exposure(instance, in_tote))
 
         with ThreadPoolExecutor(self.config.threads) as pool:
-            return list(pool.map(complete, range(1, len(maps) + 1), maps, self._network.answer(maps)))
+            return list(pool.map(complete, range(1, len(maps) + 1), maps, self._network.answer(maps, values)))
 
-    def maps(
+    def _maps(
         self, points: NDArray[np.float64], normals: NDArray[np.float64], labels: NDArray[np.int32], volume: TsdfVolume
-    ) -> list[ColumnMap]:
-        """What the network is asked about each instance 1..max of ``labels`` (N,); the cloud in the tote's frame."""
-        count = int(labels.max(initial=0))
-        args = (points, normals, labels, self._inner, volume, self._X_base_tote)
+    ) -> tuple[list[ColumnMap], NDArray[np.float32]]:
+        """What the network is asked about each instance 1..max of ``labels`` (N,), and the values of all maps together; the
+        cloud in the tote's frame."""
+        count, chosen = int(labels.max(initial=0)), labels > 0
+        args = (points[chosen], normals[chosen], labels[chosen], self._inner, volume, self._X_base_tote)
+        values = np.empty((count, CHANNELS, CELLS, CELLS), np.float32)
         with ThreadPoolExecutor(self.config.threads) as pool:
-            return list(pool.map(lambda instance: column_map(instance, *args), range(1, count + 1)))
+            return list(pool.map(lambda k: column_map(k + 1, *args, values[k]), range(count))), values
 
     def _inferred(
         self, at: ColumnMap, columns: Columns, volume: TsdfVolume

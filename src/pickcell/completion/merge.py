@@ -39,12 +39,26 @@ def merge_parts(
 
 
 def _best_per_cell(points: NDArray[np.float64], confidence: NDArray[np.float64], cell_m: float) -> NDArray[np.intp]:
-    """Rows of the most confident point of each cell."""
+    """Rows of the most confident point of each cell, the first of equals."""
     key = _cell_keys(points, cell_m)
-    order = np.lexsort((-confidence, key))
-    first = np.ones(len(order), bool)
-    first[1:] = key[order[1:]] != key[order[:-1]]
-    return order[first]
+    return np.asarray(_best_of_runs(key, np.argsort(key), confidence))
+
+
+@njit(cache=True, nogil=True)
+def _best_of_runs(key, order, confidence):  # type: ignore[no-untyped-def]
+    """Of each run of equal keys in ``order`` the row with the highest confidence, the lowest of equals."""
+    out = np.empty(len(order), np.intp)
+    count = 0
+    for i in range(len(order)):
+        row = order[i]
+        if i == 0 or key[row] != key[order[i - 1]]:
+            out[count] = row
+            count += 1
+            continue
+        best = out[count - 1]
+        if confidence[row] > confidence[best] or (confidence[row] == confidence[best] and row < best):
+            out[count - 1] = row
+    return out[:count].copy()
 
 
 def nearest_measured(
@@ -53,11 +67,28 @@ def nearest_measured(
     """Distance (N,) to the nearest of ``measured`` (M, 3) and its row; infinite, with row 0, beyond about ``reach_m``."""
     low = measured.min(axis=0) - 2.0 * reach_m
     shape = np.ceil((measured.max(axis=0) - low) / reach_m).astype(np.int64) + 3
-    cell = np.floor((measured - low) / reach_m).astype(np.int64)
-    key = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
-    order = np.argsort(key, kind="stable")
-    start = np.searchsorted(key[order], np.arange(int(np.prod(shape)) + 1))
+    order, start = _by_cell(measured, low, shape, reach_m)
     return _nearest(measured, points, order, start, shape, low, reach_m)
+
+
+@njit(cache=True, nogil=True)
+def _by_cell(points, low, shape, cell_m):  # type: ignore[no-untyped-def]
+    """Rows (N,) sorted by the cell that they lie in, and where each cell's begin (counting sort)."""
+    start = np.zeros(shape[0] * shape[1] * shape[2] + 1, np.int64)
+    key = np.empty(len(points), np.int64)
+    for p in range(len(points)):
+        i = int(np.floor((points[p, 0] - low[0]) / cell_m))
+        j = int(np.floor((points[p, 1] - low[1]) / cell_m))
+        k = int(np.floor((points[p, 2] - low[2]) / cell_m))
+        key[p] = (i * shape[1] + j) * shape[2] + k
+        start[key[p] + 1] += 1
+    start = np.cumsum(start)
+    free = start.copy()
+    order = np.empty(len(points), np.int64)
+    for p in range(len(points)):
+        order[free[key[p]]] = p
+        free[key[p]] += 1
+    return order, start
 
 
 @njit(cache=True, nogil=True)

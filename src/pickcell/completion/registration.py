@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
+from pickcell.completion.box import span
 from pickcell.completion.complete import Completed, assemble, extents_seen
 from pickcell.completion.config import CompletionConfig
 from pickcell.completion.solids import Solid, signed_distance, solids_of, surface_points
@@ -123,12 +124,11 @@ class CatalogueRegistrar:
         out = []
         for axes in frames:
             R = X_tote_box[:3, :3][:, axes]
-            local = points @ R
-            low, high = np.quantile(local, 0.02, axis=0), np.quantile(local, 0.98, axis=0)
-            if (high - low > 2 * solid.half + self.config.max_excess_m).any():
+            low, length = span(points, R, 0.02)
+            if (length > 2 * solid.half + self.config.max_excess_m).any():
                 continue
-            middle = 0.5 * (low + high)
-            slack = np.maximum(solid.half - 0.5 * (high - low), 0.0)
+            middle = low + 0.5 * length
+            slack = np.maximum(solid.half - 0.5 * length, 0.0)
             ends = [(0.0,) if s < 0.004 else (-s, 0.0, s) for s in slack]
             for dx in ends[0]:
                 for dy in ends[1]:

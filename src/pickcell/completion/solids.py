@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -40,8 +41,18 @@ def solids_of(sku: Sku) -> list[Solid]:
 
 
 def surface_points(solid: Solid, spacing_m: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points (N, 3) about ``spacing_m`` apart on a solid's surface, and outward normals, in its frame."""
-    return _cylinder(solid.half, spacing_m) if solid.is_round else _box(solid.half, spacing_m)
+    """Points (N, 3) about ``spacing_m`` apart on a solid's surface, and outward normals, in its frame; not to be written
+    to."""
+    return _surface_points(tuple(solid.half.tolist()), solid.is_round, spacing_m)
+
+
+@lru_cache(maxsize=512)
+def _surface_points(
+    half: tuple[float, ...], is_round: bool, spacing_m: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    points, normals = (_cylinder if is_round else _box)(np.array(half), spacing_m)
+    points.flags.writeable = normals.flags.writeable = False  # the products of a tote come again in every look
+    return points, normals
 
 
 def _box(half: NDArray[np.float64], spacing: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

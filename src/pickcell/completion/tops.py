@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.completion.outline import Footprint
@@ -43,13 +44,19 @@ class TopMap:
     def exposure(self, label: int, points: NDArray[np.float64]) -> float:
         """Share of the cells covered by an item's full shape (N, 3) over which nothing else lies."""
         cells = self._cells(points[:, :2])
-        flat = cells[:, 0] * self.height.shape[1] + cells[:, 1]
-        order = np.argsort(points[:, 2], kind="stable")
-        top = np.full(self.height.size, -np.inf)
-        top[flat[order]] = points[order, 2]  # the last write wins: the highest
-        own = np.flatnonzero(np.isfinite(top))
-        if len(own) == 0:
-            return 0.0
-        label_there, height_there = self.label.ravel()[own], self.height.ravel()[own]
-        covered = (label_there != label) & (label_there > 0) & (height_there > top[own] - 0.003)
-        return float(1.0 - covered.mean())
+        return float(_exposure(cells, points[:, 2], self.height, self.label, label))
+
+
+@njit(cache=True, nogil=True)
+def _exposure(cells, z, height, label, own):  # type: ignore[no-untyped-def]
+    top = np.full(height.shape, -np.inf)
+    for p in range(len(cells)):
+        i, j = cells[p]
+        top[i, j] = max(top[i, j], z[p])
+    count, covered = 0, 0
+    for i in range(height.shape[0]):
+        for j in range(height.shape[1]):
+            if top[i, j] > -np.inf:
+                count += 1
+                covered += label[i, j] != own and label[i, j] > 0 and height[i, j] > top[i, j] - 0.003
+    return 1.0 - covered / count if count else 0.0

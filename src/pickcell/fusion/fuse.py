@@ -106,12 +106,15 @@ class Fusion:
         config = self.config
         volume.integrate(views, config.truncation_m, config.back_truncation_m, config.threads)
         clock.lap("fusion_integrate")
-        surface = volume.surface()
-        colors = color_points(surface.points, surface.normals, views, [frame.color for frame in corrected])
-        cloud = PointCloud(surface.points, surface.normals, colors)
-        clock.lap("fusion_surface")
-        occupancy = self._workspace.build(views, surface.points, self._region(volume), spheres)
-        heightmaps = {name: height_map(self.cell, name, views, config.heightmap_m) for name in self.cell.totes}
+        images = [frame.color for frame in corrected]
+        # the maps need the surface only at their end, and colours need no maps: a thread each
+        with ThreadPoolExecutor(1) as pool:
+            observing = pool.submit(self._workspace.observe, views, self._region(volume))
+            surface = volume.surface()
+            cloud = PointCloud(surface.points, surface.normals, color_points(surface.points, surface.normals, views, images))
+            clock.lap("fusion_surface")
+            heightmaps = {name: height_map(self.cell, name, views, config.heightmap_m) for name in self.cell.totes}
+            occupancy = self._workspace.build(observing.result(), surface.points, spheres)
         clock.lap("fusion_maps")
         stamp = min(frame.stamp_s for frame in corrected)
         fused = FusedScene(

@@ -45,18 +45,12 @@ class Workspace:
         shape = tuple(int(n) for n in np.ceil((high - low) / self._resolution))
         self._furniture = _rasterise(boxes, low, self._resolution, (shape[0], shape[1], shape[2]))
 
-    def build(
-        self,
-        views: list[DepthView],
-        surface: NDArray[np.float32],
-        source_region: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-        robot_spheres: NDArray[np.float64],
-    ) -> VoxelGrid:
-        """Furniture and everything seen is occupied, what a camera looked through is free, the rest is unknown.
-
-        Inside ``source_region`` (grid pose inverse, lower and upper corner in it) the fused ``surface`` (N, 3) speaks
-        instead of the single images. The robot's own space is free: nothing else can be there.
-        """
+    def observe(
+        self, views: list[DepthView], source_region: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+    ) -> NDArray[np.uint8]:
+        """What the single images say of each voxel (nx, ny, nz): everything seen is occupied, what a camera looked through
+        is free, the rest is unknown. Of the inside of ``source_region`` (grid pose inverse, lower and upper corner in it)
+        they say only what is free."""
         hits = np.zeros(self._furniture.shape, np.uint8)
         seen_through = np.zeros(self._furniture.shape, np.bool_)
         X_region_base, low, high = source_region
@@ -64,10 +58,18 @@ class Workspace:
             k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
             X = np.ascontiguousarray(view.X_base_camera)
             _count_hits(hits, view.depth_m, k, X, self._origin, self._resolution, X_region_base, low, high)
-            _mark_free(seen_through, hits, self._furniture, view.depth_m, k, inverse(X), self._origin, self._resolution)
+            _mark_free(seen_through, self._furniture, view.depth_m, k, inverse(X), self._origin, self._resolution)
         state = np.full(hits.shape, Voxel.UNKNOWN, np.uint8)
         state[seen_through] = Voxel.FREE
         state[hits >= MIN_HITS] = Voxel.OCCUPIED
+        return state
+
+    def build(
+        self, observed: NDArray[np.uint8], surface: NDArray[np.float32], robot_spheres: NDArray[np.float64]
+    ) -> VoxelGrid:
+        """The planning grid: what was ``observed``, the fused ``surface`` (N, 3) of the source tote, and furniture. The
+        robot's own space is free: nothing else can be there."""
+        state = observed.copy()
         if len(surface):
             ijk = np.floor((surface - self._origin) / self._resolution).astype(np.int64)
             inside = np.all((ijk >= 0) & (ijk < np.array(state.shape)), axis=1)
@@ -123,7 +125,7 @@ def _count_hits(hits, depth, k, X, origin, res, X_region, low, high):  # type: i
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mark_free(free, hits, furniture, depth, k, X, origin, res):  # type: ignore[no-untyped-def]
+def _mark_free(free, furniture, depth, k, X, origin, res):  # type: ignore[no-untyped-def]
     """Mark voxels whose centre lies in front of the measured depth by more than a voxel. ``X``: base in camera."""
     nx, ny, nz = free.shape
     h, w = depth.shape

@@ -19,7 +19,7 @@ from pickcell.fusion.tsdf import DepthView, Surface, TsdfVolume
 from pickcell.geometry import inverse
 from pickcell.network import ModelError, Network
 from pickcell.segmentation.crop import HEIGHT, WIDTH, Crop, crop_input, tote_crop
-from pickcell.segmentation.labels import label_volume
+from pickcell.segmentation.labels import nearest_row
 from pickcell.segmentation.offsets import CHANNELS_OUT, LOGITS, OFFSETS, REACHES, STRIDE
 
 SEEN_WITHIN_M = 0.008
@@ -121,8 +121,7 @@ def patch_pictures(
     answers: Sequence[ViewAffinity], volume: TsdfVolume, surface: Surface, patch_of_point: NDArray[np.int32]
 ) -> list[NDArray[np.int32]]:
     """Per answer the patch (h, w) under each of its pixels, -1 for none; ``patch_of_point``: patch of each surface point."""
-    nearest = label_volume(surface.cells, (patch_of_point + 1).astype(np.uint16), surface.index.shape)
-    return [_patch_picture(answer, volume, nearest) for answer in answers]
+    return [_patch_picture(answer, volume, surface, patch_of_point) for answer in answers]
 
 
 def pair_features(
@@ -150,19 +149,21 @@ def _adjacency(pairs: NDArray[np.int64], patches: int) -> tuple[NDArray[np.int64
     return start.astype(np.int64), np.ascontiguousarray(pairs[order, 1]), order.astype(np.int64)
 
 
-def _patch_picture(answer: ViewAffinity, volume: TsdfVolume, nearest: NDArray[np.uint16]) -> NDArray[np.int32]:
+def _patch_picture(
+    answer: ViewAffinity, volume: TsdfVolume, surface: Surface, patch_of_point: NDArray[np.int32]
+) -> NDArray[np.int32]:
     """(HEIGHT / STRIDE, WIDTH / STRIDE) patch under each pixel of the answer, -1 for none."""
     view, crop = answer.view, answer.crop
     X = inverse(volume.X_base_grid) @ view.X_base_camera
     k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
     shape = (HEIGHT // STRIDE, WIDTH // STRIDE)
-    return _look_up(view.depth_m, k, X, volume.voxel_m, nearest, shape, crop.scale, crop.u0, crop.v0)
+    return _look_up(view.depth_m, k, X, volume.voxel_m, surface.index, patch_of_point, shape, crop.scale, crop.u0, crop.v0)
 
 
 @njit(cache=True, nogil=True)
-def _look_up(depth, k, X, voxel, nearest, shape, scale, u0, v0):  # type: ignore[no-untyped-def]
+def _look_up(depth, k, X, voxel, index, patch_of_point, shape, scale, u0, v0):  # type: ignore[no-untyped-def]
     out = np.full(shape, -1, np.int32)
-    nx, ny, nz = nearest.shape
+    nx, ny, nz = index.shape
     for r in range(shape[0]):
         for c in range(shape[1]):
             # the middle of the STRIDE x STRIDE pixels that the answer's pixel stands for
@@ -178,7 +179,11 @@ def _look_up(depth, k, X, voxel, nearest, shape, scale, u0, v0):  # type: ignore
             j = int(np.floor((X[1, 0] * x + X[1, 1] * y + X[1, 2] * z + X[1, 3]) / voxel - 0.5))
             m = int(np.floor((X[2, 0] * x + X[2, 1] * y + X[2, 2] * z + X[2, 3]) / voxel - 0.5))
             if 0 <= i < nx and 0 <= j < ny and 0 <= m < nz:
-                out[r, c] = np.int32(nearest[i, j, m]) - 1
+                row = index[i, j, m]
+                if row < 0:  # a call costs more than the look
+                    row = nearest_row(index, i, j, m)
+                if row >= 0:
+                    out[r, c] = patch_of_point[row]
     return out
 
 

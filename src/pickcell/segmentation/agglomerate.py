@@ -86,24 +86,24 @@ def agglomerate(
 def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type: ignore[no-untyped-def]
     """Average-linkage merging; ``low``, ``high``: (P, 13) extents of each segment along fixed directions.
 
-    Sums are looked up in dense tables, but only neighbours are gone through, which each segment keeps a list of."""
+    Each segment keeps a list of its neighbours, with the sums of evidence and length beside it. The tables are as wide as
+    lists may grow, but only the memory that lists really fill is ever touched."""
     n = len(low)
-    total = np.zeros((n, n), np.float32)  # evidence times length
-    length = np.zeros((n, n), np.float32)
     near = np.empty((n, n), np.int32)  # neighbours of each segment, also such as are no more
+    total = np.empty((n, n), np.float32)  # evidence times length
+    length = np.empty((n, n), np.float32)
     count = np.zeros(n, np.int64)
     for e in range(len(pairs)):
         a, b = pairs[e]
-        total[a, b] = total[b, a] = evidence[e] * links[e]
-        length[a, b] = length[b, a] = links[e]
-        near[a, count[a]], near[b, count[b]] = b, a
-        count[a] += 1
-        count[b] += 1
+        for i, j in ((a, b), (b, a)):
+            near[i, count[i]], total[i, count[i]], length[i, count[i]] = j, evidence[e] * links[e], links[e]
+            count[i] += 1
     node = np.arange(n)  # tree node that each living row stands for
     joined = np.empty((n, 2), np.int64)
     at = np.empty(n)
     merges = 0
     alive = np.ones(n, np.bool_)
+    place = np.full(n, -1, np.int64)  # of each segment in the list of the one that grows
     best = np.full(n, -1, np.int64)
     score = np.full(n, -np.inf)
     for a in range(n):
@@ -118,9 +118,10 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
             if max(high[a, k], high[b, k]) - min(low[a, k], low[b, k]) > max_diameter:
                 fits = False
         if not fits:  # never again this pair
-            total[a, b] = total[b, a] = 10.0 * NEVER * length[a, b]
-            best[a], score[a] = _best(a, total, length, alive, near, count)
-            best[b], score[b] = _best(b, total, length, alive, near, count)
+            for i, j in ((a, b), (b, a)):
+                at_j = _find(j, near, count, i)
+                total[i, at_j] = 10.0 * NEVER * length[i, at_j]
+                best[i], score[i] = _best(i, total, length, alive, near, count)
             continue
         joined[merges, 0], joined[merges, 1], at[merges] = node[a], node[b], score[a]
         node[a] = n + merges
@@ -130,29 +131,44 @@ def _merge(low, high, pairs, links, evidence, max_diameter, threshold):  # type:
         for k in range(low.shape[1]):
             high[a, k] = max(high[a, k], high[b, k])
             low[a, k] = min(low[a, k], low[b, k])
+        for i in range(count[a]):
+            place[near[a, i]] = i
         for i in range(count[b]):
             c = near[b, i]
-            if c != a and alive[c]:
-                if length[a, c] == 0:
-                    near[a, count[a]], near[c, count[c]] = c, a
-                    count[a] += 1
-                    count[c] += 1
-                total[a, c] += total[b, c]
-                total[c, a] = total[a, c]
-                length[a, c] += length[b, c]
-                length[c, a] = length[a, c]
+            if c == a or not alive[c]:
+                continue
+            if place[c] >= 0:
+                k, m = place[c], _find(a, near, count, c)
+                total[a, k] += total[b, i]
+                length[a, k] += length[b, i]
+            else:
+                k, m = count[a], count[c]
+                near[a, k], near[c, m] = c, a
+                total[a, k], length[a, k] = total[b, i], length[b, i]
+                count[a] += 1
+                count[c] += 1
+            total[c, m], length[c, m] = total[a, k], length[a, k]
+        for i in range(count[a]):
+            place[near[a, i]] = -1
         best[a], score[a] = _best(a, total, length, alive, near, count)
         for i in range(count[a]):
             c = near[a, i]
-            if not alive[c]:
-                continue
             if best[c] == a or best[c] == b:
                 best[c], score[c] = _best(c, total, length, alive, near, count)
             else:
-                mean = total[c, a] / length[c, a]
+                mean = total[a, i] / length[a, i]
                 if mean > score[c]:
                     best[c], score[c] = a, mean
     return joined[:merges].copy(), at[:merges].copy()
+
+
+@njit(cache=True, nogil=True)
+def _find(b, near, count, a):  # type: ignore[no-untyped-def]
+    """Place of ``b`` in the list of ``a``, which it is in."""
+    for i in range(count[a]):
+        if near[a, i] == b:
+            return i
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -163,9 +179,9 @@ def _best(a, total, length, alive, near, count):  # type: ignore[no-untyped-def]
         c = near[a, i]
         if not alive[c]:
             continue
-        near[a, kept] = c
+        near[a, kept], total[a, kept], length[a, kept] = c, total[a, i], length[a, i]
+        mean = total[a, kept] / length[a, kept]
         kept += 1
-        mean = total[a, c] / length[a, c]
         if mean > value or (mean == value and c < who):
             who, value = c, mean
     count[a] = kept

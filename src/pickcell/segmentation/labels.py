@@ -14,8 +14,20 @@ from pickcell.geometry import inverse
 
 REACH = 2
 """A pixel takes the label of a surface cell at most this many cells from where its depth puts it."""
-FAR = 99
 THREADS = 2
+
+
+def _shells() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Steps (K, 3) to the cells within REACH, the nearest first, and where those of one distance begin (S + 1,)."""
+    side = np.arange(-REACH, REACH + 1)
+    steps = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    squares = (steps**2).sum(axis=1)
+    order = np.argsort(squares, kind="stable")
+    starts = np.unique(squares[order], return_index=True)[1]
+    return steps[order].astype(np.int64), np.append(starts, len(steps)).astype(np.int64)
+
+
+_STEPS, _STARTS = _shells()
 
 
 def label_images(
@@ -23,12 +35,11 @@ def label_images(
 ) -> list[NDArray[np.uint16]]:
     """Per view, (H, W) instance id of each pixel, 0 where it shows none; ``labels`` (N,) of the surface's points."""
     numbers = labels.astype(np.uint16)
-    nearest = label_volume(surface.cells, numbers, surface.index.shape)
 
     def draw(view: DepthView) -> NDArray[np.uint16]:
         X_grid_camera = inverse(volume.X_base_grid) @ view.X_base_camera
         k = np.array([view.camera.fx, view.camera.fy, view.camera.cx, view.camera.cy])
-        painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, nearest)
+        painted = _paint(view.depth_m, k, X_grid_camera, volume.voxel_m, surface.index, numbers)
         _splat(painted, view.depth_m, k, inverse(view.X_base_camera), surface.points, numbers, 0.7 * volume.voxel_m)
         # depth noise throws single pixels off the surface: they take the label around them
         return np.asarray(cv2.medianBlur(painted, 5), dtype=np.uint16)
@@ -38,22 +49,21 @@ def label_images(
 
 
 @njit(cache=True, nogil=True)
-def label_volume(cells, labels, shape):  # type: ignore[no-untyped-def]
-    """(nx, ny, nz) uint16: each cell within REACH of a surface cell takes the nearest one's label (0 is one, too)."""
-    label = np.zeros(shape, np.uint16)
-    distance = np.full(shape, FAR, np.uint8)
-    nx, ny, nz = shape
-    for p in range(len(cells)):
-        i, j, m = cells[p]
-        for i2 in range(max(i - REACH, 0), min(i + REACH + 1, nx)):
-            for j2 in range(max(j - REACH, 0), min(j + REACH + 1, ny)):
-                d_ij = (i2 - i) * (i2 - i) + (j2 - j) * (j2 - j)
-                for m2 in range(max(m - REACH, 0), min(m + REACH + 1, nz)):
-                    d = d_ij + (m2 - m) * (m2 - m)
-                    if d < distance[i2, j2, m2]:
-                        distance[i2, j2, m2] = d
-                        label[i2, j2, m2] = labels[p]
-    return label
+def nearest_row(index, i, j, m):  # type: ignore[no-untyped-def]
+    """Row of the surface point whose cell is nearest to cell (i, j, m), within REACH; the first of equals, -1 for none.
+    ``index``: see :class:`pickcell.fusion.tsdf.Surface`."""
+    nx, ny, nz = index.shape
+    for shell in range(len(_STARTS) - 1):
+        best = -1
+        for k in range(_STARTS[shell], _STARTS[shell + 1]):
+            i2, j2, m2 = i + _STEPS[k, 0], j + _STEPS[k, 1], m + _STEPS[k, 2]
+            if 0 <= i2 < nx and 0 <= j2 < ny and 0 <= m2 < nz:
+                row = index[i2, j2, m2]
+                if row >= 0 and (best < 0 or row < best):
+                    best = row
+        if best >= 0:
+            return best
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -78,10 +88,10 @@ def _splat(out, depth, k, X, points, labels, radius):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _paint(depth, k, X, voxel, nearest):  # type: ignore[no-untyped-def]
+def _paint(depth, k, X, voxel, index, labels):  # type: ignore[no-untyped-def]
     """Look up the label at each pixel's point."""
     h, w = depth.shape
-    nx, ny, nz = nearest.shape
+    nx, ny, nz = index.shape
     out = np.zeros((h, w), np.uint16)
     for v in range(h):
         for u in range(w):
@@ -94,5 +104,10 @@ def _paint(depth, k, X, voxel, nearest):  # type: ignore[no-untyped-def]
             b = (X[1, 0] * x + X[1, 1] * y + X[1, 2] * z + X[1, 3]) / voxel - 0.5
             c = (X[2, 0] * x + X[2, 1] * y + X[2, 2] * z + X[2, 3]) / voxel - 0.5
             if a >= 0 and b >= 0 and c >= 0 and a < nx and b < ny and c < nz:
-                out[v, u] = nearest[int(a), int(b), int(c)]
+                i, j, m = int(a), int(b), int(c)
+                row = index[i, j, m]
+                if row < 0:  # a call costs more than the look
+                    row = nearest_row(index, i, j, m)
+                if row >= 0:
+                    out[v, u] = labels[row]
     return out

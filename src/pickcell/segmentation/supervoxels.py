@@ -62,14 +62,18 @@ def smooth_normals(normals, neighbours, rounds):  # type: ignore[no-untyped-def]
     """Mean of the normals around each point, leaving out those that differ by more than 60 degrees (another face)."""
     current = normals.astype(np.float64)
     for _ in range(rounds):
-        out = current.copy()
+        out = np.empty_like(current)
         for p in range(len(current)):
-            for q in neighbours[p]:
-                if q >= 0:
-                    dot = current[p, 0] * current[q, 0] + current[p, 1] * current[q, 1] + current[p, 2] * current[q, 2]
-                    if dot > 0.5:
-                        out[p] += current[q]
-            out[p] /= max(np.sqrt(out[p, 0] ** 2 + out[p, 1] ** 2 + out[p, 2] ** 2), 1e-9)
+            a, b, c = current[p, 0], current[p, 1], current[p, 2]
+            x, y, z = a, b, c
+            for k in range(neighbours.shape[1]):
+                q = neighbours[p, k]
+                if q >= 0 and a * current[q, 0] + b * current[q, 1] + c * current[q, 2] > 0.5:
+                    x += current[q, 0]
+                    y += current[q, 1]
+                    z += current[q, 2]
+            length = max(np.sqrt(x * x + y * y + z * z), 1e-9)
+            out[p, 0], out[p, 1], out[p, 2] = x / length, y / length, z / length
         current = out
     return current
 

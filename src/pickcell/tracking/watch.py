@@ -100,7 +100,7 @@ class Watch:
         views, colors = [view for view, _ in prepared], [color for _, color in prepared]
         at = time.perf_counter()
         timings = {"watch_prepare": 1e3 * (at - start)}
-        occupancy = self._workspace.build(views, np.zeros((0, 3), np.float32), _NOWHERE, spheres)
+        occupancy = self._workspace.build(self._workspace.observe(views, _NOWHERE), np.zeros((0, 3), np.float32), spheres)
         timings["watch_space"] = 1e3 * (time.perf_counter() - at)
         at = time.perf_counter()
         tracks = self.tracker.update(sights_of(views, colors, self._X_base_tote), only)
