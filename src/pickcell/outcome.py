@@ -19,6 +19,7 @@ class Stage(str, Enum):
 
     OBSERVE = "observe"
     CHOOSE = "choose"
+    CLEAR = "clear"
     APPROACH = "approach"
     GRASP = "grasp"
     LIFT = "lift"

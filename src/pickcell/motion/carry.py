@@ -11,7 +11,7 @@ from pickcell.geometry import inverse, transform_points
 from pickcell.motion.checking import IGNORE, Checker, first_blocked, path_clearance, rigid_clearance
 from pickcell.motion.core import UP, Load, MotionCore
 from pickcell.motion.field import World
-from pickcell.motion.placement import Places, rank_places
+from pickcell.motion.placement import Places, rank_places, without_item
 from pickcell.motion.solver import Line
 from pickcell.motion.straight import Speeds, straight_motion
 from pickcell.motion.timing import standstill
@@ -109,7 +109,12 @@ class CarryPlanner:
         solver = core.solvers[held.tool]
         depth = float(core.cell.totes[tote].inner[2])
         places = rank_places(
-            scene.heightmaps[tote], depth, load.item_tcp, solver.pose(q_start), held.X_base_tcp_at_grasp, cfg
+            without_item(scene.heightmaps[tote], held.shape.cloud.points),
+            depth,
+            load.item_tcp,
+            solver.pose(q_start),
+            held.X_base_tcp_at_grasp,
+            cfg,
         )
         if len(places.X_base_tcp) == 0:
             return Outcome.failure(Code.PLACE_BLOCKED, f"The {tote} tote has no room for {self._size(load)}.")

@@ -6,19 +6,21 @@ touches, and how hollow it then stands. Cells nobody has seen are avoided; small
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import generic_filter
 
-from pickcell.geometry import Pose, inverse, make_pose
+from pickcell.geometry import Pose, inverse, make_pose, transform_points
 from pickcell.motion.config import PlaceConfig
 from pickcell.values import HeightMap
 
 Array = NDArray[np.float64]
 
+ON_TOP_M = 0.006
+"""A cell of the map shows an item when it is not this much higher than the item's surface there."""
 HOLE_CELLS = 2
 """Unseen holes up to twice this wide (cells) take the height of their highest neighbour."""
 
@@ -75,6 +77,27 @@ def coarse_heights(heightmap: HeightMap, cell_m: float) -> tuple[Array, float]:
         crowded = generic_filter((~holes).astype(float), np.sum, size=3, mode="constant")
         out = np.where(holes & (crowded >= 5) & np.isfinite(filled), filled, out)
     return out, factor * heightmap.resolution_m
+
+
+def without_item(heightmap: HeightMap, points_base: NDArray[np.floating]) -> HeightMap:
+    """The map after an item was taken: where its surface points (N, 3) were on top there is now, at most, what its underside
+    lay on. So an item may go back to where it came from."""
+    if len(points_base) == 0:
+        return heightmap
+    local = transform_points(inverse(heightmap.X_base_map), points_base)
+    shape = np.array(heightmap.height_m.shape)
+    cells = np.floor(local[:, :2] / heightmap.resolution_m).astype(np.int64)
+    inside = np.all((cells >= 0) & (cells < shape), axis=1)
+    at, z = tuple(cells[inside].T), local[inside, 2]
+    top, low = np.full(tuple(shape), -np.inf), np.full(tuple(shape), np.inf)
+    np.maximum.at(top, at, z)
+    np.minimum.at(low, at, z)
+    height = np.array(heightmap.height_m)
+    # surface that is known from above alone has no underside: there the lowest of the item stands for it
+    under = np.where(top - low > ON_TOP_M, low, float(z.min(initial=np.inf)))
+    own = np.isfinite(top) & (height < top + ON_TOP_M)
+    height[own] = np.minimum(height[own], np.maximum(under[own], 0.0))
+    return replace(heightmap, height_m=height)
 
 
 def underside(points: Array, cell_m: float, ring_m: float) -> tuple[Array, Array]:

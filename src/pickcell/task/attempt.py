@@ -260,7 +260,7 @@ class Attempt:
             return taken.failed_as()
         self.item_id = taken.unwrap()
         held = self._held(scene, plan.candidate)
-        self.task.held = Held(self.item_id, held)
+        self.task.held = Held(self.item_id, self.sku, held)
         with self.stages.computing():
             lift = self.ports.motion.plan_lift(scene, held)
         if not lift.ok:

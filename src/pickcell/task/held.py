@@ -13,6 +13,7 @@ class Held:
 
     item_id: int
     """In the ledger."""
+    sku: str
     item: HeldItem
     lifted: bool = False
     """It has left the ground. Until then, letting go where it is sets it back where it was."""

@@ -15,6 +15,7 @@ from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Recovery
 from pickcell.ports import CellPorts
 from pickcell.task.attempt import Attempt
+from pickcell.task.clearing import IN_THE_WAY, Clearing, Moves
 from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, holding
 from pickcell.task.ledger import Ledger, Place
@@ -45,6 +46,8 @@ class TaskConfig:
     """A failed grasp is not tried again within this distance."""
     retreat_m: float = 0.25
     hold: HoldConfig = field(default_factory=HoldConfig)
+    max_moved: int = 6
+    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is."""
 
 
 class PickTask:
@@ -112,11 +115,20 @@ class PickTask:
             return accepted
         self.fallen = None
         failed: list[GraspCandidate] = []
+        moves = Moves()
         outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
         for number in range(1, self.config.max_attempts + 1):
             stages.report.attempts = number
             attempt = Attempt(self, request, stages, pictures, failed)
             outcome = attempt.run()
+            while outcome.code in IN_THE_WAY and self._may_clear(request, attempt, moves):
+                cleared = self._clear_the_way(attempt, stages, moves)
+                if not cleared.ok:
+                    outcome = cleared if self._must_stand_still(cleared) else outcome
+                    break
+                failed.clear()  # what could not be reached before may be now
+                attempt = Attempt(self, request, stages, pictures, failed)
+                outcome = attempt.run()
             if outcome.ok or attempt.released:  # what has been let go over there must not be picked once more
                 return outcome
             log.info("pick %s attempt %d: %s", request.job_id, number, outcome.text)
@@ -130,6 +142,26 @@ class PickTask:
         if self.fallen is not None:
             return Outcome(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
+
+    def _may_clear(self, request: PickRequest, attempt: Attempt, moves: Moves) -> bool:
+        """A particular item that has not been in the hand yet, and patience left."""
+        untouched = self.held is None and self.fallen is None and attempt.item_id is None
+        return request.sku != ANY_ITEM and untouched and len(moves.moved) < self.config.max_moved
+
+    def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves) -> Outcome[None]:
+        """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as
+        something was moved; the failure is returned when nothing was."""
+        before, fallen = len(moves.moved), (self.fallen, self.fallen_sku)
+        cleared = Clearing(attempt, moves).run()
+        if self._must_stand_still(cleared):
+            return cleared
+        empty = self._clear_hand(stages, "was being moved aside")
+        if not empty.ok:
+            return empty
+        if self.fallen is not None and self.fallen != fallen[0]:  # it was over the source tote all the way
+            self.book(self.fallen, Place.SOURCE, stages.report, "fell back into the tote while being moved aside")
+            self.fallen, self.fallen_sku = fallen
+        return cleared if len(moves.moved) == before else Outcome.success(None)
 
     @staticmethod
     def _must_stand_still(outcome: Outcome[None]) -> bool:
@@ -186,8 +218,8 @@ class PickTask:
         assert self.held is not None, "only called with something in hand"
         held, report = self.held, stages.report
         if not holding(reading, held.item.tool, self.config.hold).ok:
-            self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}")
-            self.held, self.fallen, self.fallen_sku = None, held.item_id, report.sku
+            self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}", held.sku)
+            self.held, self.fallen, self.fallen_sku = None, held.item_id, held.sku
             return Outcome.success(None)
         if held.lifted:
             if self.last_scene is None:
@@ -204,12 +236,12 @@ class PickTask:
         self.held = None
         return Outcome.success(None)
 
-    def book(self, item_id: int, place: Place, report: PickReport, note: str) -> None:
+    def book(self, item_id: int, place: Place, report: PickReport, note: str, sku: str = "") -> None:
         """Book a move that has already happened: a failure is logged and kept, never undone."""
         booked = self.ledger.move(item_id, place, report.job_id, note)
         if not booked.ok:
             log.error("item %d is now %s but the ledger does not know: %s", item_id, place.value, booked.text)
         if place is Place.NEEDS_PERSON:
-            report.needs_person = f"Item {item_id} ({report.sku}): {note}"
+            report.needs_person = f"Item {item_id} ({sku or report.sku}): {note}"
         elif report.needs_person.startswith(f"Item {item_id} "):
             report.needs_person = ""

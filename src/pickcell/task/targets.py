@@ -33,6 +33,11 @@ def probability(instance: Instance, sku: str) -> float:
     return dict(instance.identity.ranking).get(sku, 0.0)
 
 
+def likeliest_left(instance: Instance, in_source: Mapping[str, int]) -> str:
+    """The SKU that an instance most likely is, of those that the tote still holds; "" when it is like none of them."""
+    return max(((p, sku) for sku, p in instance.identity.ranking if in_source.get(sku, 0) > 0), default=(0.0, ""))[1]
+
+
 def targets(
     scene: Scene, sku: str, in_source: Mapping[str, int], min_identity: float, select: Select
 ) -> Outcome[Iterator[Target]]:
@@ -58,9 +63,8 @@ def _any_item(scene: Scene, in_source: Mapping[str, int], select: Select) -> Out
     """What can be taken best comes first; each instance is taken for the likeliest SKU that the tote still holds."""
     found: list[Target] = []
     for instance in scene.instances:
-        left = [(p, sku) for sku, p in instance.identity.ranking if in_source.get(sku, 0) > 0]
-        if left:
-            sku = max(left)[1]
+        sku = likeliest_left(instance, in_source)
+        if sku:
             found.append(Target(instance, sku, select(instance, sku)))
     if not found:
         return Outcome.failure(

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-STAGES = ("observe", "choose", "approach", "grasp", "lift", "verify", "transfer", "place", "verify_place", "record")
-HEADS = ("look", "choose", "appr.", "grasp", "lift", "verify", "carry", "place", "check", "rec.")
+STAGES = ("observe", "choose", "clear", "approach", "grasp", "lift", "verify", "transfer", "place", "verify_place", "record")
+HEADS = ("look", "choose", "clear", "appr.", "grasp", "lift", "verify", "carry", "place", "check", "rec.")
 
 
 def make_console() -> Console:

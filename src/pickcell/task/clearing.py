@@ -1,0 +1,117 @@
+"""Clearing the way: a neighbour is taken and set down elsewhere in the source tote, so that the wanted item comes free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pickcell.outcome import Code, Outcome, Stage
+from pickcell.task.attempt import Attempt
+from pickcell.task.blockers import Blocker, blockers, without_room_over
+from pickcell.task.ledger import Place
+from pickcell.task.record import PickReport
+from pickcell.task.request import ANY_ITEM, PickRequest
+from pickcell.task.stages import StageRunner
+from pickcell.task.targets import Target, likeliest_left, probability
+from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, Instance, Scene
+
+IN_THE_WAY = frozenset((Code.NO_GRASP_FOUND, Code.UNREACHABLE, Code.APPROACH_BLOCKED, Code.NO_PATH, Code.ITEM_NOT_FOUND))
+"""How a choice fails that may succeed when a neighbour has been moved."""
+TRIED = 6
+"""Neighbours whose grasps are looked at, those most in the way first."""
+AGAIN = 0.3
+"""How much less sense it makes to move what has been moved before in the same pick."""
+
+
+@dataclass
+class Moves:
+    """What one pick has done to neighbours."""
+
+    moved: list[int] = field(default_factory=list)
+    """Ids of the instances that were to be moved, failures included."""
+    failed: list[GraspCandidate] = field(default_factory=list)
+    """Grasps on them that are not to be tried again."""
+
+
+class Clearing(Attempt):
+    """One neighbour moved. Kept apart from the pick's own attempts: its stages do not count as tries of the wanted item."""
+
+    def __init__(self, of: Attempt, moves: Moves) -> None:
+        """``of``: the attempt that could not choose. ``moves``: of the pick so far; gets this one."""
+        request = PickRequest(of.request.job_id, ANY_ITEM, of.request.order_id, of.request.line)
+        report = PickReport(request.job_id, request.sku)
+        stages = StageRunner(of.ports, report, lambda progress: None, of.stages.opening_max_m, of.stages.touchdown_force_n)
+        super().__init__(of.task, request, stages, of.pictures, moves.failed)
+        self._of = of
+        self._wanted = of.sku
+        self._moves = moves
+        self._said = ""
+
+    def run(self) -> Outcome[None]:
+        """Take the neighbour that is most in the way and can be taken, and set it down where it is not. Fails with
+        NO_GRASP_FOUND when there is none; after other failures the hand may still hold it."""
+        with self._of.stages.stage(Stage.CLEAR, f"Making room for {self._wanted}") as record:
+            outcome = self._run()
+            record.code, record.text = outcome.code, outcome.text or self._said
+            record.compute_s = sum(stage.compute_s for stage in self.stages.report.stages)
+            return outcome
+
+    def _run(self) -> Outcome[None]:
+        scene = self.task.last_scene  # nothing has moved since the choice failed
+        assert scene is not None, "the attempt that could not choose has looked"
+        chosen = self._choose_plan(scene)
+        if not chosen.ok:
+            return chosen.failed_as()
+        taken = self._take(scene, chosen.unwrap())
+        if not taken.ok:
+            self.failed.append(chosen.unwrap().candidate)
+            return taken.failed_as()
+        return self._set_aside(scene, taken.unwrap(), chosen.unwrap().candidate.instance_id)
+
+    def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
+        wanted = self._wanted_instance(scene)
+        in_source = self._manifest()
+        options: list[tuple[float, Target]] = []
+        for blocker in blockers(scene, wanted.id if wanted else None)[:TRIED]:
+            sku = likeliest_left(blocker.instance, in_source)
+            if not sku:
+                continue
+            with self.stages.computing():
+                selected = self.ports.grasp.select(scene, blocker.instance.id, sku)
+            if selected.ok:
+                options.append(
+                    (self._use(blocker, selected.unwrap().ranked[0].quality), Target(blocker.instance, sku, selected))
+                )
+        for _, target in sorted(options, key=lambda option: -option[0]):
+            planned = self._plan_for(scene, target)
+            if planned.ok:
+                self.sku = target.sku
+                self._moves.moved.append(target.instance.id)
+                self._said = f"Moved instance {target.instance.id} ({target.sku}) out of the way."
+                return planned
+        return Outcome.failure(Code.NO_GRASP_FOUND, f"Nothing that is in the way of {self._wanted} can be moved.")
+
+    def _wanted_instance(self, scene: Scene) -> Instance | None:
+        """The instance that is likeliest the wanted item, None when none is likely."""
+        best = max(scene.instances, key=lambda i: probability(i, self._wanted), default=None)
+        likely = best is not None and probability(best, self._wanted) >= self.config.min_identity
+        return best if likely else None
+
+    def _use(self, blocker: Blocker, quality: float) -> float:
+        return blocker.weight * quality * (AGAIN if blocker.instance.id in self._moves.moved else 1.0)
+
+    def _set_aside(self, scene: Scene, held: HeldItem, instance_id: int) -> Outcome[None]:
+        wanted = self._wanted_instance(scene)
+        keep_clear = without_room_over(scene, (instance_id, *((wanted.id,) if wanted else ())))
+        placed = self.stages.place(keep_clear, held, "source", self._hold_watch(held.tool))
+        if not placed.ok:
+            return placed.failed_as()
+        released = self.stages.release(held)
+        if not released.ok:
+            return released
+        assert self.item_id is not None, "the item is booked before it is lifted"
+        self.task.book(self.item_id, Place.SOURCE, self._of.stages.report, f"moved aside for {self._wanted}")
+        self.task.held = None
+        left = self.stages.leave()
+        home = self.stages.go_home() if left.ok else left
+        self.task.at_home = home.ok
+        return home
