@@ -183,7 +183,7 @@ def _perception(
 ) -> OraclePerception | PerceptionPipeline:
     if how is Perception.TRUE:
         return OraclePerception(driver, cell, catalogue)
-    name = LEARNED if how is Perception.LEARNED else GEOMETRIC
+    name = GEOMETRIC if how is Perception.GEOMETRIC else LEARNED
     return PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=name, completion=name)
 
 
