@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from pickcell.geometry import make_pose, transform_points
 from pickcell.motion.config import PlaceConfig
-from pickcell.motion.placement import aligned_yaw, coarse_heights, rank_places, sink, underside, upright
+from pickcell.motion.placement import aligned_yaw, coarse_heights, rank_places, sink, underside, upright, without_item
 from pickcell.values import HeightMap
 
 CONFIG = PlaceConfig()
@@ -181,3 +181,27 @@ def test_the_underside_is_the_lowest_point_per_cell_widened_by_a_ring():
     assert bottom.shape == (5, 3)
     np.testing.assert_allclose(corner, [-0.01, -0.01])
     assert bottom[1, 1] == -0.02 and bottom[4, 1] == -0.01
+
+
+def test_an_item_may_go_back_to_where_it_came_from():
+    """A full tote with one item taken out of a hollow in its middle: that hollow is the only place."""
+    rest_z, size = 0.10, (0.10, 0.06, 0.04)
+    corner = np.array([0.15, 0.12, rest_z])  # lower corner of the item, in the map's frame
+    grid = np.stack(np.meshgrid(*[np.linspace(0, s, 1 + round(s / 0.004)) for s in size], indexing="ij"), -1).reshape(-1, 3)
+    seen = heights(value=0.15)
+    i, j = (np.arange(int(c / RES), int((c + s) / RES)) for c, s in zip(corner[:2], size))
+    seen[np.ix_(i, j)] = rest_z + size[2]
+    heightmap = HeightMap(X_BASE_MAP, RES, seen)
+    points = transform_points(X_BASE_MAP, grid + corner)
+    left = without_item(heightmap, points).height_m
+    assert np.allclose(left[np.ix_(i, j)], rest_z, atol=1e-4)
+    outside = np.ones(left.shape, bool)
+    outside[np.ix_(np.arange(i[0], i[-1] + 2), np.arange(j[0], j[-1] + 2))] = False
+    assert (left[outside] == seen[outside]).all(), "what the item was not over stays as it was seen"
+
+
+def test_what_lies_over_an_item_stays_when_the_item_goes():
+    seen = heights(value=0.10)
+    sheet = transform_points(X_BASE_MAP, np.array([[0.2, 0.15, 0.03], [0.2, 0.15, 0.05], [0.21, 0.15, 0.05]]))
+    assert (without_item(HeightMap(X_BASE_MAP, RES, seen), sheet).height_m == seen).all()
+    assert (without_item(HeightMap(X_BASE_MAP, RES, seen), np.zeros((0, 3))).height_m == seen).all()
