@@ -195,6 +195,7 @@ class FakeCell:
         assert self.target is not None
         self.source.remove(self.target)
         self.in_hand = self.target
+        self.place_tote = "source"  # until it is carried elsewhere
 
     def lose(self) -> None:
         """The item leaves the hand and falls back into the source tote."""

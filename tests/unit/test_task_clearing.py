@@ -70,12 +70,12 @@ def test_an_unseen_item_is_looked_for_under_the_largest() -> None:
 
 def test_nothing_is_put_down_where_the_item_lies() -> None:
     scene = scene_of({1: solid((0, 0, 0)), 2: solid((0.1, 0.2, 0))})
-    height = without_room_over(scene, (1,)).heightmaps["source"].height_m
+    height = without_room_over(scene, 1).heightmaps["source"].height_m
     x, y = (np.indices(height.shape) + 0.5) * 0.005 - np.array([0.18, 0.27])[:, None, None]
     unseen = np.isnan(height)
     assert unseen[(np.abs(x) < 0.04) & (np.abs(y) < 0.03)].all()
     assert not unseen[np.hypot(x, y) > 0.13].any()
-    assert without_room_over(scene, (99,)) is scene
+    assert without_room_over(scene, 99) is scene
 
 
 class Heap(FakeCell):

@@ -216,9 +216,22 @@ def test_no_free_place_puts_the_item_back_and_asks_for_a_person(ledger):
     assert ledger.counts(Place.SOURCE)["box-1"] == 1 and "box-1" in cell.source and task.held is None
 
 
-def test_an_item_that_can_be_put_nowhere_stays_in_the_hand(ledger):
-    task, report = run(ledger, cell_with(place=lambda n: Code.PLACE_BLOCKED))
+def test_an_item_that_can_be_put_nowhere_goes_back_to_where_it_came_from(ledger):
+    cell = cell_with(place=lambda n: Code.PLACE_BLOCKED)
+    task, report = run(ledger, cell)
     assert report.code is Code.PLACE_BLOCKED
+    assert ledger.counts(Place.SOURCE)["box-1"] == 1 and ledger.counts(Place.HAND) == {}
+    assert "box-1" in cell.source and cell.in_hand is None and task.held is None
+
+
+def test_an_item_that_can_be_put_nowhere_on_the_way_stays_in_the_hand(ledger):
+    class FullSource(FakeCell):
+        def plan_place(self, scene, held, tote):
+            return Outcome.failure(Code.PLACE_BLOCKED) if tote == "source" else super().plan_place(scene, held, tote)
+
+    cell = FullSource(dict(MASSES), faults=Faults(execute=lambda n: Code.MOTION_ABORTED if n == 6 else None))
+    task, report = run(ledger, cell)
+    assert report.code is Code.PLACE_BLOCKED, report.text
     assert ledger.counts(Place.HAND) == {"box-1": 1} and task.held is not None
 
 

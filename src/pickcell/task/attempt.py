@@ -29,6 +29,8 @@ from pickcell.values import (
 if TYPE_CHECKING:
     from pickcell.task.pick import PickTask
 
+NOT_MOVED = (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE)
+"""How planning fails: the arm still stands where it stood."""
 NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
 
 
@@ -267,6 +269,8 @@ class Attempt:
             return lift.failed_as()
         self.task.held.lifted = True
         moved = self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
+        if moved.ok:
+            self.task.held.lift = lift.unwrap()
         if moved.code is Code.PROTECTIVE_STOP:
             self.task.held.lifted = False  # jammed among its neighbours: letting go where it is frees it
         return moved
@@ -302,7 +306,7 @@ class Attempt:
 
     def _deliver(self, scene: Scene, held: HeldItem) -> Outcome[PlacePlan]:
         with self.stages.stage(Stage.TRANSFER, "Carrying it over") as record:
-            outcome = self.stages.place(scene, held, "destination", self._hold_watch(held.tool))
+            outcome = self._carry(scene, held, "destination")
             record.code, record.text = outcome.code, outcome.text
             if not outcome.ok:
                 return outcome
@@ -310,6 +314,13 @@ class Attempt:
             released = self._set_down(held)
             record.code, record.text = released.code, released.text
         return outcome if released.ok else released.failed_as()
+
+    def _carry(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
+        """What is held to a free place in ``tote``, without letting go."""
+        placed = self.stages.place(scene, held, tote, self._hold_watch(held.tool))
+        if self.task.held is not None and placed.code not in NOT_MOVED:
+            self.task.held.lift = None
+        return placed
 
     def _set_down(self, held: HeldItem) -> Outcome[None]:
         assert self.item_id is not None, "the item is booked before it is lifted"

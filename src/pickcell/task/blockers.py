@@ -32,7 +32,7 @@ DEPTH = 3
 """Links of such chains that are followed."""
 LEAST = 0.03
 """Less in the way than this is not in the way."""
-KEEP_OUT_CELLS = 6
+KEEP_OUT_CELLS = 4
 """How far from the item nothing is to be put down."""
 
 
@@ -70,11 +70,11 @@ def blockers(scene: Scene, wanted: int | None) -> list[Blocker]:
     return sorted(found, key=lambda blocker: -blocker.weight)
 
 
-def without_room_over(scene: Scene, ids: tuple[int, ...]) -> Scene:
-    """The scene with the places over and around instances ``ids`` taken out of the source tote's height map: nothing is put
-    down there as long as there is room elsewhere."""
+def without_room_over(scene: Scene, instance_id: int) -> Scene:
+    """The scene with the place over and around an instance taken out of the source tote's height map: nothing is put down
+    there as long as there is room elsewhere."""
     source = scene.heightmaps["source"]
-    chosen = [i for i in scene.instances if i.id in ids]
+    chosen = [i for i in scene.instances if i.id == instance_id]
     if not chosen:
         return scene
     covered = np.asarray(np.isfinite(_raster(chosen, source).top).any(axis=0))

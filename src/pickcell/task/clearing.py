@@ -16,8 +16,14 @@ from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, Instance, Sc
 
 IN_THE_WAY = frozenset((Code.NO_GRASP_FOUND, Code.UNREACHABLE, Code.APPROACH_BLOCKED, Code.NO_PATH, Code.ITEM_NOT_FOUND))
 """How a choice fails that may succeed when a neighbour has been moved."""
+HELD_DOWN = frozenset((Code.SEAL_NOT_MADE, Code.SEAL_LOST, Code.SLIPPED, Code.MISSED, Code.DOUBLE_PICK))
+"""How a grasp fails on what lies under something."""
+COVERING = 0.2
+"""After such a failure a neighbour is moved that is at least this much in the way."""
 TRIED = 6
 """Neighbours whose grasps are looked at, those most in the way first."""
+LEAST_QUALITY = 0.25
+"""Grasps that are worse are not worth a try: they mostly fail, and stir the heap."""
 AGAIN = 0.3
 """How much less sense it makes to move what has been moved before in the same pick."""
 
@@ -35,8 +41,9 @@ class Moves:
 class Clearing(Attempt):
     """One neighbour moved. Kept apart from the pick's own attempts: its stages do not count as tries of the wanted item."""
 
-    def __init__(self, of: Attempt, moves: Moves) -> None:
-        """``of``: the attempt that could not choose. ``moves``: of the pick so far; gets this one."""
+    def __init__(self, of: Attempt, moves: Moves, covering: bool = False) -> None:
+        """``of``: the attempt that failed. ``moves``: of the pick so far; gets this one. ``covering``: it has stirred the
+        heap in vain, so look anew, and move only what lies over the item."""
         request = PickRequest(of.request.job_id, ANY_ITEM, of.request.order_id, of.request.line)
         report = PickReport(request.job_id, request.sku)
         stages = StageRunner(of.ports, report, lambda progress: None, of.stages.opening_max_m, of.stages.touchdown_force_n)
@@ -44,6 +51,7 @@ class Clearing(Attempt):
         self._of = of
         self._wanted = of.sku
         self._moves = moves
+        self._covering = covering
         self._said = ""
 
     def run(self) -> Outcome[None]:
@@ -56,7 +64,11 @@ class Clearing(Attempt):
             return outcome
 
     def _run(self) -> Outcome[None]:
-        scene = self.task.last_scene  # nothing has moved since the choice failed
+        if self._covering:
+            seen = self._look()
+            if not seen.ok:
+                return seen.failed_as()
+        scene = self.task.last_scene  # otherwise nothing has moved since the choice failed
         assert scene is not None, "the attempt that could not choose has looked"
         chosen = self._choose_plan(scene)
         if not chosen.ok:
@@ -71,16 +83,15 @@ class Clearing(Attempt):
         wanted = self._wanted_instance(scene)
         in_source = self._manifest()
         options: list[tuple[float, Target]] = []
-        for blocker in blockers(scene, wanted.id if wanted else None)[:TRIED]:
+        for blocker in self._blockers(scene, wanted):
             sku = likeliest_left(blocker.instance, in_source)
             if not sku:
                 continue
             with self.stages.computing():
                 selected = self.ports.grasp.select(scene, blocker.instance.id, sku)
-            if selected.ok:
-                options.append(
-                    (self._use(blocker, selected.unwrap().ranked[0].quality), Target(blocker.instance, sku, selected))
-                )
+            quality = selected.unwrap().ranked[0].quality if selected.ok else 0.0
+            if quality >= LEAST_QUALITY:
+                options.append((self._use(blocker, quality), Target(blocker.instance, sku, selected)))
         for _, target in sorted(options, key=lambda option: -option[0]):
             planned = self._plan_for(scene, target)
             if planned.ok:
@@ -89,6 +100,12 @@ class Clearing(Attempt):
                 self._said = f"Moved instance {target.instance.id} ({target.sku}) out of the way."
                 return planned
         return Outcome.failure(Code.NO_GRASP_FOUND, f"Nothing that is in the way of {self._wanted} can be moved.")
+
+    def _blockers(self, scene: Scene, wanted: Instance | None) -> list[Blocker]:
+        if not self._covering:
+            return blockers(scene, wanted.id if wanted else None)[:TRIED]
+        found = blockers(scene, wanted.id) if wanted else []
+        return [blocker for blocker in found if blocker.weight >= COVERING][:TRIED]
 
     def _wanted_instance(self, scene: Scene) -> Instance | None:
         """The instance that is likeliest the wanted item, None when none is likely."""
@@ -101,8 +118,9 @@ class Clearing(Attempt):
 
     def _set_aside(self, scene: Scene, held: HeldItem, instance_id: int) -> Outcome[None]:
         wanted = self._wanted_instance(scene)
-        keep_clear = without_room_over(scene, (instance_id, *((wanted.id,) if wanted else ())))
-        placed = self.stages.place(keep_clear, held, "source", self._hold_watch(held.tool))
+        # of what nobody sees it is only known that it may be under what was just taken
+        keep_clear = without_room_over(scene, wanted.id if wanted else instance_id)
+        placed = self._carry(keep_clear, held, "source")
         if not placed.ok:
             return placed.failed_as()
         released = self.stages.release(held)

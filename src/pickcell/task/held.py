@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pickcell.values import HeldItem
+from pickcell.values import HeldItem, JointTrajectory
 
 
 @dataclass
@@ -17,3 +17,5 @@ class Held:
     item: HeldItem
     lifted: bool = False
     """It has left the ground. Until then, letting go where it is sets it back where it was."""
+    lift: JointTrajectory | None = None
+    """What lifted it, while the arm stands at its end: the way back to where it was taken from."""

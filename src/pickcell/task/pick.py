@@ -15,7 +15,7 @@ from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Recovery
 from pickcell.ports import CellPorts
 from pickcell.task.attempt import Attempt
-from pickcell.task.clearing import IN_THE_WAY, Clearing, Moves
+from pickcell.task.clearing import HELD_DOWN, IN_THE_WAY, Clearing, Moves
 from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, holding
 from pickcell.task.ledger import Ledger, Place
@@ -121,7 +121,7 @@ class PickTask:
             stages.report.attempts = number
             attempt = Attempt(self, request, stages, pictures, failed)
             outcome = attempt.run()
-            while outcome.code in IN_THE_WAY and self._may_clear(request, attempt, moves):
+            while outcome.code in IN_THE_WAY and self._may_clear(request, outcome, moves):
                 cleared = self._clear_the_way(attempt, stages, moves)
                 if not cleared.ok:
                     outcome = cleared if self._must_stand_still(cleared) else outcome
@@ -139,20 +139,26 @@ class PickTask:
                 return cleared
             if outcome.info.recovery not in RETRIED or stages.deadline_passed:
                 break
+            if outcome.code in HELD_DOWN and number < self.config.max_attempts and self._may_clear(request, outcome, moves):
+                cleared = self._clear_the_way(attempt, stages, moves, covering=True)
+                if self._must_stand_still(cleared):
+                    return cleared
         if self.fallen is not None:
             return Outcome(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
 
-    def _may_clear(self, request: PickRequest, attempt: Attempt, moves: Moves) -> bool:
-        """A particular item that has not been in the hand yet, and patience left."""
-        untouched = self.held is None and self.fallen is None and attempt.item_id is None
-        return request.sku != ANY_ITEM and untouched and len(moves.moved) < self.config.max_moved
+    def _may_clear(self, request: PickRequest, outcome: Outcome[None], moves: Moves) -> bool:
+        """A particular item that lies in the tote, nothing in the hand, and patience left. What fell from the hand and is
+        seen no more may lie anywhere."""
+        somewhere = self.fallen is not None and (self.fallen_sku != request.sku or outcome.code is Code.ITEM_NOT_FOUND)
+        free = self.held is None and not somewhere
+        return request.sku != ANY_ITEM and free and len(moves.moved) < self.config.max_moved
 
-    def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves) -> Outcome[None]:
+    def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves, covering: bool = False) -> Outcome[None]:
         """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as
-        something was moved; the failure is returned when nothing was."""
+        something was moved; the failure is returned when nothing was. ``covering``: see :class:`Clearing`."""
         before, fallen = len(moves.moved), (self.fallen, self.fallen_sku)
-        cleared = Clearing(attempt, moves).run()
+        cleared = Clearing(attempt, moves, covering).run()
         if self._must_stand_still(cleared):
             return cleared
         empty = self._clear_hand(stages, "was being moved aside")
@@ -166,7 +172,7 @@ class PickTask:
     @staticmethod
     def _must_stand_still(outcome: Outcome[None]) -> bool:
         """After some failures nothing may move any more: what is held stays held, and the next pick clears the hand."""
-        if outcome.code is Code.PLACE_BLOCKED:
+        if outcome.ok or outcome.code is Code.PLACE_BLOCKED:
             return False  # the item goes back before a person is asked for another tote
         return outcome.info.recovery in (Recovery.WAIT, Recovery.ASK_PERSON, Recovery.NONE)
 
@@ -224,7 +230,7 @@ class PickTask:
         if held.lifted:
             if self.last_scene is None:
                 return Outcome.failure(Code.NEEDS_RESET, "The hand holds an item and the tote has not been seen yet.")
-            carried = stages.carry_back(self.last_scene, held.item)
+            carried = stages.carry_back(self.last_scene, held.item, held.lift)
             if carried.code in (Code.NO_PATH, Code.UNREACHABLE):  # nothing else will change that: a person must
                 return Outcome.failure(Code.PLACE_BLOCKED, f"It cannot be put back: {carried.text}")
             if not carried.ok:

@@ -17,6 +17,8 @@ OPENING_FORCE_N = 8.0
 """Little: the jaw may open against a wall of the tote."""
 RELEASE_M = 0.02
 """How much the jaw opens to let go."""
+SLOWER_DOWN = 2.0
+"""Going down takes this much longer than going up did: it ends in contact."""
 LEAVE_M = 0.25
 """Way up after letting go: out of a tote."""
 
@@ -171,11 +173,11 @@ class StageRunner:
         carried = self.move(plan.transfer, watch)
         if not carried.ok:
             return carried.failed_as()
-        lowered = self._lower(plan, watch)
+        lowered = self._lower(plan.lower, watch)
         return planned if lowered.ok else lowered.failed_as()
 
-    def _lower(self, plan: PlacePlan, watch: Watch | None) -> Outcome[None]:
-        """Down to the release pose, or until something below pushes back: then it stands, and may be let go."""
+    def _lower(self, down: JointTrajectory, watch: Watch | None) -> Outcome[None]:
+        """Down to the end, or until something below pushes back: then it stands, and may be let go."""
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()
@@ -189,19 +191,29 @@ class StageRunner:
                 return Outcome.failure(Code.UNEXPECTED_CONTACT, "Touched down.")
             return watch(reading) if watch else Outcome.success(None)
 
-        lowered = self.move(plan.lower, lower_watch)
+        lowered = self.move(down, lower_watch)
         return Outcome.success(None) if touched else lowered
 
-    def carry_back(self, scene: Scene, held: HeldItem) -> Outcome[None]:
-        """Lift what is held and lower it into the source tote as it was last seen, without letting go."""
+    def carry_back(self, scene: Scene, held: HeldItem, lift: JointTrajectory | None = None) -> Outcome[None]:
+        """Lift what is held and lower it into the source tote as it was last seen, without letting go; where nothing else is
+        free, back down to where it was taken from (``lift``: what has just lifted it)."""
+        ways_up = [lift] if lift is not None else []
         with self.computing():
             up = self.ports.motion.plan_lift(scene, held)
         if up.ok:
             lifted = self.move(up.unwrap())
             if not lifted.ok:
                 return lifted
+            ways_up.append(up.unwrap())
         placed = self.place(scene, held, "source")
-        return Outcome.success(None) if placed.ok else placed.failed_as()
+        if lift is None or placed.code not in (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE):
+            return Outcome.success(None) if placed.ok else placed.failed_as()
+        outcome: Outcome[None] = Outcome.success(None)
+        for way in reversed(ways_up):
+            outcome = self._lower(way.reversed(SLOWER_DOWN), None)
+            if not outcome.ok:
+                break
+        return outcome
 
     def leave(self) -> Outcome[None]:
         """Up and out of a tote, from where the hand really stands: lowering may have touched down early."""

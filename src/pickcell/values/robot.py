@@ -75,6 +75,11 @@ class JointTrajectory:
     def duration_s(self) -> float:
         return float(self.times_s[-1])
 
+    def reversed(self, slower: float = 1.0) -> JointTrajectory:
+        """The same path from its end to its start, taking ``slower`` times as long."""
+        times = slower * (self.times_s[-1] - self.times_s[::-1])
+        return JointTrajectory(self.joint_names, times, self.positions[::-1].copy(), -self.velocities[::-1] / slower)
+
 
 @dataclass(frozen=True)
 class JawState:
