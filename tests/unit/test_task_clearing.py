@@ -125,7 +125,7 @@ STACK = {"box-1": 0.0, "can-2": 0.04, "card-3": 0.08}
 
 def test_a_buried_item_is_dug_out_from_the_top(ledger) -> None:
     cell = Heap(STACK)
-    report = PickTask(cell, FakeCatalogue(), ledger).run(PickRequest("job-1", "box-1"))
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
     assert report.code is Code.OK, report.text
     assert cell.carried_aside == ["card-3", "can-2"] and cell.destination == ["box-1"]
     assert report.attempts == 1, "moving neighbours is no attempt at the item"
@@ -138,14 +138,14 @@ def test_no_more_is_moved_than_allowed(ledger) -> None:
     report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=1)).run(PickRequest("job-1", "box-1"))
     assert report.code is Code.NO_GRASP_FOUND and cell.carried_aside == ["card-3"]
     cell = Heap(STACK)
-    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=0)).run(PickRequest("job-2", "box-1"))
+    report = PickTask(cell, FakeCatalogue(), ledger).run(PickRequest("job-2", "box-1"))
     assert report.code is Code.NO_GRASP_FOUND and cell.carried_aside == []
     assert Stage.CLEAR not in [s.stage for s in report.stages]
 
 
 def test_a_neighbour_that_slips_lies_in_the_tote_again(ledger) -> None:
     cell = Heap(STACK, Faults(misses=1))
-    report = PickTask(cell, FakeCatalogue(), ledger).run(PickRequest("job-1", "box-1"))
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
     assert report.code is Code.OK, report.text
     assert report.needs_person == "" and ledger.counts(Place.NEEDS_PERSON) == {}
 
@@ -155,5 +155,5 @@ def test_a_stop_while_clearing_is_a_stop(ledger) -> None:
         cell.estop = True
 
     cell = Heap(STACK, Faults(during_execute=press))
-    report = PickTask(cell, FakeCatalogue(), ledger).run(PickRequest("job-1", "box-1"))
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
     assert report.code is Code.ESTOP and cell.destination == []

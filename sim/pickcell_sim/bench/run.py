@@ -198,6 +198,7 @@ def _facts(config: SuiteConfig, episodes: list[EpisodeRecord]) -> dict[str, Any]
         "items_per_tote": " to ".join(map(str, dict.fromkeys(suite.items))),
         "picks_per_tote": suite.picks if suite.protocol is Protocol.ORDER else "until the round ends",
         "attempts_per_pick": suite.attempts,
+        "moved_per_pick": suite.moved,
         "perturbation": suite.perturbation,
         "clock": config.clock.value,
         "workers": f"ray {config.ray}" if config.ray else config.workers,

@@ -96,6 +96,8 @@ class Suite(Strict):
     """``none``, ``any`` (one of all kinds, drawn per pick) or one kind of config/perturbations.yaml."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 4
     """Grasps that the cell may try per pick."""
+    moved: Annotated[int, Field(ge=0, le=20)] = 0
+    """Neighbours that the cell may move out of the way of one item."""
     n: Annotated[int, Field(ge=1)] = 100
     """Items asked for (or presented, protocol ``clear``) when the command says nothing else."""
 

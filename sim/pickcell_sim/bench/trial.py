@@ -73,6 +73,8 @@ class Setup:
     """What computations cost the cell, see :class:`pickcell_sim.cell.InProcessCell`."""
     attempts: int = 4
     """Grasps that the cell may try per pick."""
+    moved: int = 0
+    """Neighbours that it may move out of the way of one item."""
 
 
 class Trial:
@@ -108,7 +110,7 @@ class Trial:
             self.ports = InProcessCell(
                 self.driver, cell, catalogue, perception=perception, selector=selector, charge=setup.charge
             )
-            config = task_config or TaskConfig(max_attempts=setup.attempts)
+            config = task_config or TaskConfig(max_attempts=setup.attempts, max_moved=setup.moved)
             self.task = PickTask(self.ports, catalogue, self.ledger, config, workspace / "jobs")
             self.ports.rehearse(contents.manifest)
             self.ledger.set_manifest(contents.manifest).unwrap()

@@ -46,8 +46,9 @@ class TaskConfig:
     """A failed grasp is not tried again within this distance."""
     retreat_m: float = 0.25
     hold: HoldConfig = field(default_factory=HoldConfig)
-    max_moved: int = 6
-    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is."""
+    max_moved: int = 0
+    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is. Not yet shown to deliver more:
+    docs/grasping.md."""
 
 
 class PickTask:
