@@ -47,8 +47,8 @@ class TaskConfig:
     retreat_m: float = 0.25
     hold: HoldConfig = field(default_factory=HoldConfig)
     max_moved: int = 0
-    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is: more deliveries have not been
-    shown yet (docs/grasping.md)."""
+    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is: that it delivers more has
+    not been shown yet (docs/grasping.md)."""
 
 
 class PickTask:
