@@ -23,7 +23,7 @@ FINGER_ROOM_CELLS = 4
 FINGER_REACH_M = 0.012
 """A neighbour beside the item is in a finger's way when it rises this much above the item's underside."""
 LEVEL_M = 0.004
-"""A neighbour lies over the item where it is higher by more than this (negative: level with it counts)."""
+"""A neighbour lies over the item where it is higher by more than this."""
 BESIDE_WEIGHT = 0.35
 """Share of a free ring, against share of a covered top: a covered item cannot be taken at all."""
 INDIRECT = 0.6

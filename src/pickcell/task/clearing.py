@@ -59,7 +59,7 @@ class Clearing(Attempt):
         NO_GRASP_FOUND when there is none; after other failures the hand may still hold it."""
         with self._of.stages.stage(Stage.CLEAR, f"Making room for {self._wanted}") as record:
             outcome = self._run()
-            record.code, record.text = outcome.code, outcome.text or self._said
+            record.code, record.text = outcome.code, self._said if outcome.ok else outcome.text
             record.compute_s = sum(stage.compute_s for stage in self.stages.report.stages)
             return outcome
 
