@@ -176,8 +176,8 @@ class StageRunner:
         lowered = self._lower(plan.lower, watch)
         return planned if lowered.ok else lowered.failed_as()
 
-    def _lower(self, down: JointTrajectory, watch: Watch | None) -> Outcome[None]:
-        """Down to the end, or until something below pushes back: then it stands, and may be let go."""
+    def _lower(self, down: JointTrajectory, watch: Watch | None) -> Outcome[bool]:
+        """Down to the end, or until something below pushes back (true): then it stands, and may be let go."""
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()
@@ -192,7 +192,7 @@ class StageRunner:
             return watch(reading) if watch else Outcome.success(None)
 
         lowered = self.move(down, lower_watch)
-        return Outcome.success(None) if touched else lowered
+        return Outcome.success(touched) if touched or lowered.ok else lowered.failed_as()
 
     def carry_back(self, scene: Scene, held: HeldItem, lift: JointTrajectory | None = None) -> Outcome[None]:
         """Lift what is held and lower it into the source tote as it was last seen, without letting go; where nothing else is
@@ -208,12 +208,13 @@ class StageRunner:
         placed = self.place(scene, held, "source")
         if lift is None or placed.code not in (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE):
             return Outcome.success(None) if placed.ok else placed.failed_as()
-        outcome: Outcome[None] = Outcome.success(None)
         for way in reversed(ways_up):
-            outcome = self._lower(way.reversed(SLOWER_DOWN), None)
-            if not outcome.ok:
+            lowered = self._lower(way.reversed(SLOWER_DOWN), None)
+            if not lowered.ok:
+                return lowered.failed_as()
+            if lowered.unwrap():
                 break
-        return outcome
+        return Outcome.success(None)
 
     def leave(self) -> Outcome[None]:
         """Up and out of a tote, from where the hand really stands: lowering may have touched down early."""
