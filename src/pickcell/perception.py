@@ -24,7 +24,7 @@ from pickcell.identity import ColorGallery, Identifier, SizeAndColorIdentifier
 from pickcell.motion import RobotModel
 from pickcell.outcome import CODES, Code, Outcome
 from pickcell.segmentation import Segmenter, label_images
-from pickcell.segmentation.choose import make_segmenter
+from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
 from pickcell.tracking import IdentityKeeper, TrackState, Watch, Watched
 from pickcell.values import CameraHealth, Instance, JointState, PointCloud, RgbdFrame, Scene, SceneView, Sku
 
@@ -54,9 +54,9 @@ class PerceptionPipeline:
         *,
         fusion: FusionConfig | None = None,
         segmenter: Segmenter | None = None,
-        segmentation: str = LEARNED,
+        segmentation: str = GEOMETRIC,
         completer: Completer | None = None,
-        completion: str = LEARNED,
+        completion: str = GEOMETRIC,
         identifier: Identifier | None = None,
         robot_spheres: RobotSpheres | None = None,
     ) -> None:

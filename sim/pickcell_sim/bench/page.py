@@ -20,7 +20,7 @@ MANY_METRICS = 20
 PERCEPTIONS = {
     "true": "True perception: every item's true pose and shape is known, which separates causes",
     "estimated": "Estimated perception: the pipeline sees through the cameras alone",
-    "geometric": "Perception by geometry alone, without networks: the yardstick",
+    "learned": "Learned perception: the same with learned segmentation and shapes",
 }
 _COLUMNS = (
     ("success_rate", "success"),

@@ -48,7 +48,7 @@ class PerceptionOption(str, Enum):
 
     TRUE = "true"
     ESTIMATED = "estimated"
-    GEOMETRIC = "geometric"
+    LEARNED = "learned"
     BOTH = "both"
 
 
@@ -56,7 +56,7 @@ def suite(
     names: Annotated[list[str], typer.Argument(help="Names of config/suites, YAML files, or 'all'.", metavar="SUITE...")],
     strategy: Annotated[StrategyOption, typer.Option(help="Tools that may be chosen.")] = StrategyOption.AUTO,
     perception: Annotated[
-        PerceptionOption, typer.Option(help="The truth, or what the pipeline makes of images, with networks or by geometry.")
+        PerceptionOption, typer.Option(help="What is seen: the truth, or what the pipeline makes of images.")
     ] = PerceptionOption.ESTIMATED,
     n: Annotated[int, typer.Option("-n", "--n", min=0, help="Items asked for or presented; 0: the suite's own.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Decides totes, poses, noise, order and perturbations.")] = 0,

@@ -65,8 +65,8 @@ class Perception(str, Enum):
     """What the choice and the planner see."""
 
     TRUE = "true"  # every item's true pose and shape
-    ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images, as the cell is delivered
-    GEOMETRIC = "geometric"  # the same without networks: the yardstick
+    ESTIMATED = "estimated"  # what the pipeline makes of the cameras' images, by geometry alone: the yardstick
+    LEARNED = "learned"  # the same with learned segmentation and shapes
 
 
 class Suite(Strict):

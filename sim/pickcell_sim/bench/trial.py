@@ -185,7 +185,7 @@ def _perception(
 ) -> OraclePerception | PerceptionPipeline:
     if how is Perception.TRUE:
         return OraclePerception(driver, cell, catalogue)
-    name = GEOMETRIC if how is Perception.GEOMETRIC else LEARNED
+    name = LEARNED if how is Perception.LEARNED else GEOMETRIC
     return PerceptionPipeline(cell, expand_urdf(cell), catalogue, segmentation=name, completion=name)
 
 

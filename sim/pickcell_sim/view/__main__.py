@@ -55,7 +55,7 @@ def main() -> None:
 @app.command()
 def scenes(
     folder: Annotated[Path, typer.Argument(help="Folder with *.scene.npz files, made by ./cell data.")],
-    perception: PerceptionOption = Perception.LEARNED,
+    perception: PerceptionOption = Perception.GEOMETRIC,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8080,
 ) -> None:
@@ -67,7 +67,7 @@ def scenes(
 
       ./cell view scenes var/scenes/look
 
-      ./cell view scenes var/scenes/look --perception geometric --port 8081     # beside it, to compare
+      ./cell view scenes var/scenes/look --perception learned --port 8081     # beside it, to compare
     """
     _serve(lambda console: SceneFolder(folder, perception.value), host, port)
 
@@ -77,7 +77,7 @@ def sim(
     suite: Annotated[str, typer.Option(help="Suite whose recipe fills the tote (./cell bench suites), or a file.")] = "tote",
     seed: Annotated[int, typer.Option(min=0, help="Decides items, poses, noise and calibration.")] = 1,
     cell: Annotated[str, typer.Option(help="A name of config/cells, or a file; the suite's own unless given.")] = "",
-    perception: PerceptionOption = Perception.LEARNED,
+    perception: PerceptionOption = Perception.GEOMETRIC,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8080,
 ) -> None:
@@ -87,7 +87,7 @@ def sim(
 
       ./cell view sim
 
-      ./cell view sim --suite packed --seed 7 --perception geometric
+      ./cell view sim --suite packed --seed 7 --perception learned
 
       ./cell view sim --suite pile --cell iiwa
     """

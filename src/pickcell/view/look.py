@@ -9,7 +9,7 @@ from pickcell.cell import CellConfig
 from pickcell.identity import ColorGallery
 from pickcell.outcome import Outcome
 from pickcell.perception import PerceptionPipeline
-from pickcell.segmentation.choose import LEARNED, make_segmenter
+from pickcell.segmentation.choose import GEOMETRIC, make_segmenter
 from pickcell.values import CameraHealth, JointState, PointCloud, RgbdFrame, Scene, Sku
 
 
@@ -29,7 +29,7 @@ class Look:
 class Onlooker:
     """Runs perception for a person's eyes. Not thread-safe: one call at a time."""
 
-    def __init__(self, cell: CellConfig, urdf: str, catalogue: Mapping[str, Sku], perception: str = LEARNED) -> None:
+    def __init__(self, cell: CellConfig, urdf: str, catalogue: Mapping[str, Sku], perception: str = GEOMETRIC) -> None:
         """``urdf``: the robot's description, empty for none; ``catalogue``: SKU -> product; ``perception``: segmenter and
         completer by name (``geometric``, ``learned``).
 
