@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.cell import CellConfig
@@ -20,7 +19,7 @@ from pickcell.completion.config import CompletionConfig
 from pickcell.completion.merge import Part, merge_parts, thin
 from pickcell.completion.outline import Footprint, footprint_of, walls_below
 from pickcell.completion.tops import TopMap
-from pickcell.fusion.tsdf import FREE_CLEARANCE, TsdfVolume
+from pickcell.fusion.tsdf import TsdfVolume
 from pickcell.geometry import Pose, inverse, transform_points, transform_vectors
 from pickcell.values import PointCloud, ShapeEstimate
 
@@ -57,25 +56,9 @@ def possible(
     """(N,) whether an item may have surface at points (N, 3) in the tote's frame: inside the tote, not looked through."""
     if len(points) == 0:
         return np.zeros(0, bool)
-    X_grid_tote = inverse(volume.X_base_grid) @ X_base_tote
-    return np.asarray(_possible(points, inner, X_grid_tote, volume.tsdf, volume.weight, volume.voxel_m))
-
-
-@njit(cache=True, nogil=True)
-def _possible(points, inner, X, tsdf, weight, voxel):  # type: ignore[no-untyped-def]
-    """``X``: tote in grid."""
-    out = np.empty(len(points), np.bool_)
-    for p in range(len(points)):
-        x, y, z = points[p, 0], points[p, 1], points[p, 2]
-        out[p] = abs(x) < 0.5 * inner[0] + 0.002 and abs(y) < 0.5 * inner[1] + 0.002 and z > -0.002
-        if not out[p]:
-            continue
-        i = int(np.floor((X[0, 0] * x + X[0, 1] * y + X[0, 2] * z + X[0, 3]) / voxel))
-        j = int(np.floor((X[1, 0] * x + X[1, 1] * y + X[1, 2] * z + X[1, 3]) / voxel))
-        k = int(np.floor((X[2, 0] * x + X[2, 1] * y + X[2, 2] * z + X[2, 3]) / voxel))
-        if 0 <= i < tsdf.shape[0] and 0 <= j < tsdf.shape[1] and 0 <= k < tsdf.shape[2]:
-            out[p] = weight[i, j, k] <= 0.0 or tsdf[i, j, k] <= FREE_CLEARANCE
-    return out
+    half = 0.5 * inner[:2] + 0.002
+    inside = np.all(np.abs(points[:, :2]) < half, axis=1) & (points[:, 2] > -0.002)
+    return inside & ~volume.observed_free(points, X_base_tote)
 
 
 def extents_seen(points: NDArray[np.float64], X_box: Pose, extents: NDArray[np.float64]) -> NDArray[np.float64]:

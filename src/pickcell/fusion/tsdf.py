@@ -93,15 +93,18 @@ class TsdfVolume:
         local = transform_points(inverse(self.X_base_grid), points)
         return np.floor(local / self.voxel_m).astype(np.int64)
 
-    def distance(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N,) signed distance in units of the truncation at points (N, 3); 0 outside the grid and where never observed."""
-        X_grid_base = inverse(self.X_base_grid)
-        return _sample(self.tsdf, self.weight, np.asarray(points, dtype=np.float64), X_grid_base, self.voxel_m)
+    def distance(self, points: NDArray[np.floating], X_base_points: Pose | None = None) -> NDArray[np.float64]:
+        """(N,) signed distance in units of the truncation at points (N, 3); 0 outside the grid and where never observed.
+        ``X_base_points``: the frame that the points are given in, unless it is ``base_link``."""
+        X = inverse(self.X_base_grid) if X_base_points is None else inverse(self.X_base_grid) @ X_base_points
+        return _sample(self.tsdf, self.weight, np.asarray(points, dtype=np.float64), X, self.voxel_m)
 
-    def observed_free(self, points: NDArray[np.floating], clearance: float = FREE_CLEARANCE) -> NDArray[np.bool_]:
+    def observed_free(
+        self, points: NDArray[np.floating], X_base_points: Pose | None = None, clearance: float = FREE_CLEARANCE
+    ) -> NDArray[np.bool_]:
         """(N,) whether each point (N, 3) lies in space that was looked through, ``clearance`` truncations off any
-        surface. Points outside the grid are not known to be free."""
-        return self.distance(points) > clearance
+        surface. Points outside the grid are not known to be free. ``X_base_points``: see :meth:`distance`."""
+        return self.distance(points, X_base_points) > clearance
 
 
 @njit(cache=True, nogil=True)

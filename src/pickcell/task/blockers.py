@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from pickcell.geometry import inverse, transform_points
 from pickcell.values import HeightMap, Instance, Scene
@@ -77,9 +78,7 @@ def without_room_over(scene: Scene, instance_id: int) -> Scene:
     chosen = [i for i in scene.instances if i.id == instance_id]
     if not chosen:
         return scene
-    covered = np.asarray(np.isfinite(_raster(chosen, source).top).any(axis=0))
-    for _ in range(KEEP_OUT_CELLS):
-        covered = _grown(covered)
+    covered = binary_dilation(np.isfinite(_raster(chosen, source).top).any(axis=0), iterations=KEEP_OUT_CELLS)
     height = np.array(source.height_m)
     rows = np.minimum((np.arange(height.shape[0]) + 0.5) * source.resolution_m / CELL_M, covered.shape[0] - 1).astype(int)
     columns = np.minimum((np.arange(height.shape[1]) + 0.5) * source.resolution_m / CELL_M, covered.shape[1] - 1).astype(int)
@@ -142,9 +141,3 @@ def _direct(top, low, room, level, reach, beside):  # type: ignore[no-untyped-de
         for b in range(count):
             out[a, b] = over[b] / max(own, 1) + beside * near[b] / max(ring, 1)
     return out
-
-
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One cell wider on each side."""
-    padded = np.pad(mask, 1)
-    return np.asarray(padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:] | mask)
