@@ -19,7 +19,7 @@ from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
 from pickcell.grasping import GraspSelector
 from pickcell.motion import MotionPlanner
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell.perception import PerceptionPipeline
 from pickcell.values import (
     ApproachPlan,
@@ -151,6 +151,9 @@ class InProcessCell:
     # -- GraspPort ---------------------------------------------------------------------------------------------------
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
         return self._timed("select", lambda: self.selector.select(scene, instance_id, sku))
+
+    def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
+        self.selector.learn(candidate, sku, code)
 
     # -- MotionPort --------------------------------------------------------------------------------------------------
     def plan_approach(self, scene: Scene, ranked: tuple[GraspCandidate, ...]) -> Outcome[ApproachPlan]:

@@ -154,6 +154,12 @@ class SimDriver:
             self.jaw.move(self._least_width_m, self.jaw.force_max_n)
         self.cup.set_vacuum(on)
 
+    def regulate_vacuum(self, most_pa: float) -> None:
+        """Let no more than this vacuum (Pa below ambient) build up under the cup. Raises ValueError for what is not > 0."""
+        if not most_pa > 0.0:
+            raise ValueError(f"the vacuum can be regulated to values > 0, got {most_pa} Pa")
+        self.cup.most_pa = most_pa
+
     @property
     def _least_width_m(self) -> float:
         return 2 * self.cup.cup.radius_m + CUP_CLEARANCE_M

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pickcell.outcome import Code, Outcome
 from pickcell.ports import StopWhen
 from pickcell.values import JawState, JointTrajectory, RobotReading
@@ -97,7 +99,8 @@ class SimPorts:
             self.driver.step()
         return Outcome.success(self.driver.jaw_state())
 
-    def set_vacuum(self, on: bool) -> Outcome[None]:
+    def set_vacuum(self, on: bool, most_pa: float = math.inf) -> Outcome[None]:
+        self.driver.regulate_vacuum(most_pa)
         try:
             self.driver.set_vacuum(on)
         except HandBusyError as error:

@@ -72,11 +72,11 @@ class HandConfig(Strict):
     pad_to_tip_m: float = 0.010
     """From the origin of tcp_pinch forward to the finger tip."""
     pinch_force_max_n: float = 60.0
-    cup: Literal["20mm", "30mm", "40mm"] = "30mm"
+    cup: Literal["20mm", "30mm", "40mm"] = "20mm"
     """Which cup is fitted. A small one seals on narrow things, a large one bears more and is harder to peel off."""
     vacuum_source: Literal["ejector", "blower"] = "ejector"
     """``ejector``: deep vacuum, little flow. ``blower``: shallow vacuum that bears leaks."""
-    cup_radius_m: Annotated[float, Field(gt=0)] = CUP_RADII_M["30mm"]
+    cup_radius_m: Annotated[float, Field(gt=0)] = CUP_RADII_M["20mm"]
     """Follows from ``cup`` unless given."""
     cup_stroke_m: float = 0.10
     payload_max_kg: float = 0.9

@@ -5,10 +5,11 @@ All calls block until done, and take cell time (the clock port tells it). Expect
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell.values import (
     ApproachPlan,
     GraspCandidate,
@@ -44,6 +45,9 @@ class GraspPort(Protocol):
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
         """Rank the grasps on one instance of the scene. NO_GRASP_FOUND still says in its text what was rejected."""
 
+    def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
+        """What came of a grasp on a product. Returns at once; that it arrives is not promised."""
+
 
 class MotionPort(Protocol):
     def plan_approach(self, scene: Scene, ranked: tuple[GraspCandidate, ...]) -> Outcome[ApproachPlan]:
@@ -75,8 +79,9 @@ class HandPort(Protocol):
     def set_jaw(self, width_m: float, force_n: float) -> Outcome[JawState]:
         """Move the jaw to ``width_m`` with at most ``force_n``; ends when there, or stalled on something."""
 
-    def set_vacuum(self, on: bool) -> Outcome[None]:
-        """Switch the vacuum; the cup's slide extends with it and retracts after it.
+    def set_vacuum(self, on: bool, most_pa: float = math.inf) -> Outcome[None]:
+        """Switch the vacuum, regulated to at most ``most_pa`` below ambient; the cup's slide extends with it and retracts
+        after it.
 
         Off returns when the line is vented (vacuum below 2 kPa, or half a second of cell time has passed), so that the next
         motion does not tear at the item."""

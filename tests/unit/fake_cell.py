@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,6 +85,8 @@ class FakeCell:
         self.source = list(self.skus)
         self.destination: list[str] = []
         self.lost: list[str] = []
+        self.learned: list[tuple[int, str, Code]] = []
+        """Instance, SKU and end of every grasp that was tried."""
         self.in_hand: str | None = None
         self.target: str | None = None
         self.width_held = 0.045
@@ -127,6 +130,9 @@ class FakeCell:
         return Outcome.success(scene) if instances else Outcome(Code.SCENE_EMPTY, "Empty.", scene)
 
     # grasp
+    def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
+        self.learned.append((candidate.instance_id, sku, code))
+
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
         failed = self._fault("select", self.faults.select)
         if failed:
@@ -218,7 +224,7 @@ class FakeCell:
             self._let_go()
         return Outcome.success(self._reading().jaw)
 
-    def set_vacuum(self, on: bool) -> Outcome[None]:
+    def set_vacuum(self, on: bool, most_pa: float = math.inf) -> Outcome[None]:
         self.vacuum_on = on
         if not on and self.tool is Tool.SUCTION:
             self._let_go()

@@ -26,7 +26,10 @@ def cell_named(name: str) -> CellConfig:
 
 @contextmanager
 def driven(name: str = "panda", seed: int = 0) -> Iterator[SimDriver]:
-    driver = SimDriver.create(cell_named(name), seed, cameras=False)
+    """A cell whose hand has the cup that the closed forms of the tests are about."""
+    cell = cell_named(name)
+    cell = cell.model_copy(update={"hand": cell.hand.fitted("30mm")})
+    driver = SimDriver.create(cell, seed, cameras=False)
     try:
         driver.step(24)
         yield driver

@@ -46,11 +46,12 @@ def hand_samples(candidate: GraspCandidate, back_m: float) -> np.ndarray:
 
     half, thick, y = candidate.opening_m / 2, hand.finger_thickness_m, hand.pad_width_m / 2
     tip = PALM_M[2] + hand.finger_length_m
-    # the straight part of a finger is 55 mm long, the shank above it stands 16 mm further out
+    # the straight part of a finger is 55 mm long, the shank above it stands further out, clear of the cup
     parts = [fill((-0.08, -0.03, 0.0), (0.08, 0.03, 0.075), (33, 13, 16))]
     for sign in (-1, 1):
         pad = fill((half, -y, tip - 0.055), (half + thick, y, tip), (4, 6, 17))
-        shank = fill((half + 0.016, -y, 0.075), (half + 0.026, y, tip - 0.055), (4, 6, 24))
+        inner = half + hand.cup_radius_m + 0.001
+        shank = fill((inner, -y, 0.075), (inner + 0.010, y, tip - 0.055), (4, 6, 24))
         parts += [pad * [sign, 1, 1], shank * [sign, 1, 1]]
     local = np.vstack(parts) - [0.0, 0.0, tcp + back_m]
     return transform_points(candidate.X_base_tcp, local)
@@ -67,11 +68,11 @@ def hits(candidate: GraspCandidate, points: np.ndarray, tolerance_m: float = 0.0
     return count
 
 
-def test_plain_box_gets_both_tools_ranked_by_quality():
+def test_plain_box_gets_both_tools_ranked_by_cost():
     result = SELECTOR.select(scene(instance(placed(box(0.10, 0.06, 0.05)), noise_m=0.0005)), 1, "box-1")
     decision = result.unwrap()
-    qualities = [c.quality for c in decision.ranked]
-    assert qualities == sorted(qualities, reverse=True)
+    costs = [c.cost_s for c in decision.ranked]
+    assert costs == sorted(costs) and costs[0] > 0.0
     assert {c.tool for c in decision.ranked} == {Tool.PINCH, Tool.SUCTION}
     assert len(decision.ranked) <= 32 and len(decision.rejected) <= 200
     assert all(c.rejection == "" for c in decision.ranked)

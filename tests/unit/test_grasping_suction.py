@@ -13,7 +13,7 @@ from pickcell.grasping.config import SuctionConfig
 from pickcell.grasping.hold import suction_acceleration
 from pickcell.grasping.surface import Surface, Target, prepare
 
-R = CELL.hand.cup_radius_m
+R = CELL.hand.fitted("30mm").cup_radius_m
 CONFIG = SuctionConfig()
 
 

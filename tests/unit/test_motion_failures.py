@@ -194,7 +194,7 @@ def test_the_way_home_from_inside_the_tote_leads_straight_out_first():
 def test_a_start_within_the_margin_is_left_without_going_deeper():
     solver = PLANNER.core.solvers[Tool.PINCH]
     wall_y = CELL.X_base_tote("source")[1, 3] + 0.27
-    finger = CELL.hand.opening_max_m / 2 + 0.026  # the finger's shank stands out beyond its pad
+    finger = CELL.hand.opening_max_m / 2 + CELL.hand.cup_radius_m + 0.011  # the finger's shank stands out beyond its pad
     X = make_pose((0.5, wall_y - finger - 0.003, -0.05), (np.pi, 0.0, np.pi / 2))  # 3 mm from the wall
     (found,) = solver.solve([X], HOME, seeds=20)
     exact = ExactChecker(CELL, urdf("panda"))

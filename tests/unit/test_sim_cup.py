@@ -37,6 +37,20 @@ def test_holds_a_block_with_exactly_its_weight() -> None:
         assert abs(height(driver.world, block) - hanging) < 2e-4
 
 
+def test_the_regulator_lets_no_more_vacuum_through_than_it_is_set_to() -> None:
+    with driven() as driver:
+        driver.regulate_vacuum(25e3)
+        seal_on_block(driver, (0.1, 0.08, 0.06), 0.2)
+        driver.advance(0.5)
+        assert driver.reading().vacuum_pa == pytest.approx(25e3, abs=1e3)
+        assert driver.cup.peak_vacuum_pa <= 25e3
+        driver.regulate_vacuum(float("inf"))
+        driver.advance(0.5)
+        assert driver.reading().vacuum_pa > 70e3
+        with pytest.raises(ValueError, match="> 0"):
+            driver.regulate_vacuum(0.0)
+
+
 def test_sags_by_the_axial_stiffness() -> None:
     with driven() as driver:
         block, stand = seal_on_block(driver, (0.1, 0.08, 0.06), 0.3)

@@ -21,7 +21,7 @@ from pickcell_sim.world import ItemBody
 
 # -- what the cell file says ---------------------------------------------------------------------------------------------
 def test_the_cell_names_cup_and_source_and_the_radius_follows() -> None:
-    assert cell_named("panda").hand.cup == "30mm" and cell_named("iiwa").hand.cup_radius_m == 0.015
+    assert cell_named("panda").hand.cup == "20mm" and cell_named("iiwa").hand.cup_radius_m == 0.010
     assert HandConfig(cup="40mm").cup_radius_m == 0.020
     assert HandConfig(cup="40mm", cup_radius_m=0.018).cup_radius_m == 0.018
     assert HandConfig(cup="40mm").fitted("20mm", "blower") == HandConfig(cup="20mm", vacuum_source="blower")

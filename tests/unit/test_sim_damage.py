@@ -386,7 +386,7 @@ def test_film_under_the_cup_blisters_when_the_vacuum_is_too_much_for_it(film: fl
         if damaged:
             (event,) = monitor.events
             assert event.value == pytest.approx(driver.cup.vacuum_pa, rel=0.02)
-            assert event.limit == pytest.approx(LIMITS.blister_pa(19.1, CELL.hand.cup_radius_m))
+            assert event.limit == pytest.approx(LIMITS.blister_pa(19.1, driver.cell.hand.cup_radius_m))
 
 
 # -- all at once -----------------------------------------------------------------------------------------------------

@@ -57,6 +57,13 @@ def test_a_good_pick_is_delivered_and_booked(ledger, tool, tmp_path):
     assert read_record(tmp_path / "job-1") == report
 
 
+def test_every_try_teaches_the_choice_how_it_ended(ledger):
+    cell = cell_with(misses=1)
+    _, report = run(ledger, cell)
+    assert report.code is Code.OK
+    assert [(sku, code) for _, sku, code in cell.learned] == [("box-1", Code.MISSED), ("box-1", Code.OK)]
+
+
 def test_any_item_takes_what_can_be_taken_best(ledger):
     cell = cell_with(extra_kg=0.3)  # of what nobody asked for, no weight is expected
     cell.qualities = {"box-1": 0.4, "can-2": 0.8}

@@ -140,6 +140,15 @@ def p95(values: Array) -> Interval:
     return percentile(values, 95.0)
 
 
+def calibration_error(predicted: Array, happened: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error: |mean prediction - share that happened| over ``bins`` equal stretches of 0..1, weighted by
+    how many predictions fall into each (Guo et al., ICML 2017)."""
+    number = np.minimum((np.asarray(predicted) * bins).astype(np.int64), bins - 1)
+    count = np.bincount(number, minlength=bins)
+    gap = np.bincount(number, weights=np.asarray(predicted) - happened, minlength=bins)
+    return float(np.abs(gap).sum() / max(count.sum(), 1))
+
+
 def rate_per_hour(counts_and_seconds: Array) -> Interval:
     """(units per hour, low, high) from rows of (units, seconds)."""
     value, low, high = ratio(counts_and_seconds)

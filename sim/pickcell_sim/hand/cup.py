@@ -61,6 +61,8 @@ class SuctionCup:
         self._slide_mass = float(info[0])
         self.on = False
         self.vacuum_pa = 0.0
+        self.most_pa = float("inf")
+        """What the regulator lets through."""
         self._leak_factor = 1.0
         self._attempts = 0
         self._hold: Hold | None = None
@@ -181,7 +183,7 @@ class SuctionCup:
         if self.on and self._hold is not None:
             hold = self._hold
             opening = lip_opening(hold.wrench, self.vacuum_pa, self.cup, RIM_RAYS) if hold.use[0] > 1.0 else None
-            target = self._steady_pa(hold.seal, hold.porosity_m3ps_pa, opening)
+            target = min(self._steady_pa(hold.seal, hold.porosity_m3ps_pa, opening), self.most_pa)
         time_s = self.pump.evacuate_s if target > self.vacuum_pa else self.pump.vent_s
         self.vacuum_pa += (1.0 - np.exp(-self._world.step_s / time_s)) * (target - self.vacuum_pa)
         if self._hold is not None:

@@ -86,6 +86,24 @@ def completion(
     _run(lambda say: train(job, say), checkpoint, console)
 
 
+@app.command()
+def grasps(
+    tries: Annotated[Path, typer.Option(help="Folder with tries on training items.")] = REPOSITORY / "var/tries/train",
+    models: Models = MODELS,
+    seed: Seed = 0,
+) -> None:
+    """The chances of grasps, from what ./cell tries has made. Takes a minute or two; needs no torch."""
+    from pickcell_sim.training.grasps import GraspTraining, train
+    from pickcell_sim.tries.records import TryFileError
+
+    console = wide_console()
+    try:
+        _run(lambda say: train(GraspTraining(tries, models, seed), say) and None, None, console)
+    except (TryFileError, ValueError) as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(FAILED) from None
+
+
 def _ready() -> Console:
     """A console, when what training needs is installed; stops otherwise."""
     console = wide_console()

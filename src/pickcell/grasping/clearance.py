@@ -192,6 +192,11 @@ class ToteRoom:
         half = np.array(self.inner[:2]) / 2 + 0.01
         return bool(np.all(np.abs(local[:2]) <= half) and -0.02 <= local[2] <= self.inner[2] + 0.25)
 
+    def wall_distance(self, points: F64) -> F64:
+        """(N,) metres from points (N, 3) inside to the nearest wall; negative beyond one."""
+        local = (points - self.X_base_tote[:3, 3]) @ self.X_base_tote[:3, :3]
+        return np.asarray((np.array(self.inner[:2]) / 2 - np.abs(local[:, :2])).min(axis=1), dtype=np.float64)
+
     def room(self, poses: F64, boxes: F64) -> F64:
         """(C, B, 2) metres between the part of each box below the rim and the walls, and between the box and the floor.
         Everything below the rim has to be inside: the walls count as endlessly thick. inf: nothing below the rim."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from pickcell.grasping.cost import CostConfig
+from pickcell.grasping.refine import RefineConfig
 from pickcell.values import Tool
 
 
@@ -51,6 +54,10 @@ class SuctionConfig:
     max_seeds: int = 110
     lip_conformity_m: float = 0.0015
     """Gap that the lip follows; what deviates more from a plane leaks."""
+    lip_conformity_share: float = 0.1
+    """... but no more than this share of the cup's radius."""
+    gap_tolerance: float = 1.0
+    """A rim that deviates by more than this times what the lip follows is out."""
     known_flat_factor: float = 1.6
     """On the conformity for items known to have plane faces: shiny ones are measured with 2 mm of noise."""
     min_rim_support: float = 0.92
@@ -64,10 +71,12 @@ class SuctionConfig:
     """Working vacuum below ambient of the cell's ejector."""
     seal_safety: float = 1.6
     """Divides the holding force."""
+    least_acceleration: float = 0.5
+    """A seal that is trusted with less is out, m/s^2."""
     friction: float = 0.5
     """Between lip and surface, against sliding."""
-    jaw_opening_m: float = 0.040
-    """The fingers stay this far apart beside the cup: clear of its 30 mm, and slim enough for clutter."""
+    beside_cup_m: float = 0.005
+    """The fingers stay this far from the cup on either side: clear of it, and slim enough for clutter."""
     overtravel_m: float = 0.010
     """The hand may press on this far beyond the expected contact."""
     yaws_deg: tuple[float, ...] = (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
@@ -108,8 +117,8 @@ class RankingConfig:
     """Grasps nearer than this and turned less than the angles below are the same grasp."""
     tilt_deg: float = 12.0
     yaw_deg: float = 25.0
-    duplicate_factor: float = 0.985
-    """Quality of each further yaw of the same grasp, so that other places come between."""
+    duplicate_s: float = 0.1
+    """Each further yaw of the same grasp counts as so much dearer, so that other places come between."""
     identity_confidence: float = 0.6
     """An instance is taken for its recognised SKU from this probability on."""
     density_kg_m3: float = 500.0
@@ -126,5 +135,11 @@ class GraspConfig:
     suction: SuctionConfig = field(default_factory=SuctionConfig)
     clearance: ClearanceConfig = field(default_factory=ClearanceConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    prices: CostConfig = field(default_factory=CostConfig)
+    experience: bool = True
+    """Learn from the outcomes of picks."""
+    score: Literal["learned", "analytic"] = "analytic"
+    """Where chances come from: forests that tries have taught, or the rating from geometry."""
     tcp_acceleration_max: float = 5.0
     """m/s^2, the cell's own limit; a hold is never trusted with more."""

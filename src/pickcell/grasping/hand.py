@@ -91,6 +91,10 @@ class HandGeometry:
         cup = [-r, -r, PALM_M[2] - self.pinch_m - self.standoff_m, r, r, LIP_RETRACTED_M - self.pinch_m]
         return np.array([*self._behind(self.pinch_m), cup])
 
+    def beside_cup(self, gap_m: float) -> float:
+        """Jaw opening that keeps the fingers ``gap_m`` from the extended cup."""
+        return 2.0 * (self.hand.cup_radius_m + gap_m)
+
     def suction_fingers(self, opening_m: float) -> Boxes:
         """(4, 6) fingers at this opening beside the extended cup, pads before shanks, in ``tcp_suction``."""
         return self._fingers(opening_m, self.lip_m)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pickcell.grasping.clearance import PointGrid, ToteRoom, box_distances
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.hand import HandGeometry
 from pickcell.grasping.hold import PinchHold, buckling_force_n, pinch_hold, suction_acceleration
+from pickcell.grasping.measures import across_share, pose_measures
 from pickcell.grasping.obstacles import Obstacles
 from pickcell.grasping.surface import Target
 from pickcell.grasping.table import CandidateTable, combine
@@ -161,6 +162,14 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     )
 
 
+WAY = ("room_mm", "soft_points", "unseen_share")
+
+
+def _way(fit: Fit) -> dict[str, F64]:
+    """What the fingers pass on their way in, under the names of :data:`WAY`."""
+    return dict(zip(WAY, (1e3 * fit.distance_m, fit.soft, fit.unknown), strict=True))
+
+
 def _room_score(fit: Fit) -> F64:
     """1 with 8 mm of seen, free space around the fingers; less for tight gaps and for entering what nobody has seen."""
     room = 0.55 + 0.45 * np.clip(fit.distance_m / 0.008, 0.0, 1.0)
@@ -186,16 +195,33 @@ def rate_pinch(
     n, k = len(batch), len(good)
     reason, opening = batch.reason.copy(), batch.width_m.copy()
     room, hold, force, acceleration = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    way = {name: np.zeros(n) for name in WAY}
     if k:
         fit = fit_jaw(batch.poses[:k], batch.width_m[:k], target, around, hand, config)
         reason[:k], opening[:k], room[:k] = fit.reason, fit.opening_m, _room_score(fit)
+        for name, values in _way(fit).items():
+            way[name][:k] = values
         held = _holds(batch.take(slice(0, k)), target, hand, config, thickness_m)
         force[:k], acceleration[:k] = held.force_n, held.max_acceleration
         hold[:k] = np.clip(0.4 + 0.6 * acceleration[:k] / config.tcp_acceleration_max, 0.0, 1.0)
         reason[:k][~held.holds & (reason[:k] == "")] = WEAK_PINCH
     scores |= {"room": room, "hold": hold}
     quality = factor * combine(scores, PINCH_WEIGHTS)
-    return CandidateTable(Tool.PINCH, batch.poses, quality, batch.width_m, opening, force, acceleration, scores, reason)
+    measures = pose_measures(batch.poses, target, around.tote) | way | {
+        "width_mm": 1e3 * batch.width_m,
+        "clearance_mm": 500.0 * (opening - batch.width_m),
+        "cone": batch.cone,
+        "pad_share": batch.patch,
+        "pad_height_mm": 1e3 * batch.patch_height_m,
+        "pad_radius_mm": 1e3 * batch.patch_radius_m,
+        "belief_share": batch.confidence,
+        "across": across_share(batch.poses, target),
+        "force_n": force,
+        "used_mps2": acceleration,
+    }  # fmt: skip
+    return CandidateTable(
+        Tool.PINCH, batch.poses, quality, batch.width_m, opening, force, acceleration, scores, reason, measures
+    )
 
 
 def _pads_blocked(batch: pinch.PinchBatch, around: Surroundings, hand: HandGeometry, config: GraspConfig) -> Mask:
@@ -247,10 +273,19 @@ def _holds(
 
 
 def rate_suction(
-    target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig, factor: float, known_flat: bool = False
+    target: Target,
+    around: Surroundings,
+    hand: HandGeometry,
+    config: GraspConfig,
+    factor: float,
+    known_flat: bool = False,
+    film_pa: float = np.inf,
 ) -> CandidateTable:
-    """All suction candidates, rated: each place with the best of the yaws that fit, and its other yaws behind."""
-    s = config.suction
+    """All suction candidates, rated: each place with the best of the yaws that fit, and its other yaws behind.
+
+    ``film_pa``: vacuum that the item's film bears under this cup."""
+    s = replace(config.suction, vacuum_pa=min(config.suction.vacuum_pa, film_pa))
+    vacuum_pa = float(film_pa) if film_pa < config.suction.vacuum_pa else 0.0
     radius = hand.hand.cup_radius_m
     batch = suction.generate(target, radius, s, known_flat)
     good, bad = np.flatnonzero(batch.reason == ""), np.flatnonzero(batch.reason != "")
@@ -262,14 +297,17 @@ def rate_suction(
     batch = batch.take(rows)
     n, k = len(rows), len(spread)
     reason, room = batch.reason.copy(), np.zeros(n)
+    way = {name: np.zeros(n) for name in WAY}
     if k:
         fit = fit_cup(flat[:k], target, around, hand, config)
         reason[:k], room[:k] = fit.reason, _room_score(fit)
+        for name, values in _way(fit).items():
+            way[name][:k] = values
     arm = target.center - batch.center
     lateral, lever = np.linalg.norm(arm[:, :2], axis=1), np.linalg.norm(arm, axis=1)
     leak = np.clip(0.25 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
     bears = suction_acceleration(target.mass_kg, lateral, lever, radius, leak, s)
-    reason[(reason == "") & (bears < 0.5)] = WEAK_SEAL
+    reason[(reason == "") & (bears < s.least_acceleration)] = WEAK_SEAL
     acceleration = np.clip(bears, 0.0, config.tcp_acceleration_max)
     scores = {
         "seal": np.clip(1.0 - 0.5 * (batch.gap_m / s.lip_conformity_m) ** 2, 0.1, 1.0),
@@ -281,15 +319,27 @@ def rate_suction(
         "hold": np.clip(0.3 + 0.7 * acceleration / config.tcp_acceleration_max, 0.0, 1.0),
     }
     quality = factor * combine(scores, SUCTION_WEIGHTS) if n else np.zeros(0)
-    opening = np.full(n, s.jaw_opening_m)
+    opening = np.full(n, hand.beside_cup(s.beside_cup_m))
     zero = np.zeros(n)
-    return CandidateTable(Tool.SUCTION, flat, quality, zero, opening, zero.copy(), acceleration, scores, reason)
+    measures = pose_measures(flat, target, around.tote) | way | {
+        "vacuum_kpa": np.full(n, 1e-3 * s.vacuum_pa),
+        "gap_mm": 1e3 * batch.gap_m,
+        "rim_share": batch.support,
+        "margin_share": batch.edge,
+        "spread_deg": np.rad2deg(batch.spread_rad),
+        "leak": leak,
+        "bears_mps2": np.clip(bears, -20.0, 60.0),
+        "used_mps2": acceleration,
+    }  # fmt: skip
+    return CandidateTable(
+        Tool.SUCTION, flat, quality, zero, opening, zero.copy(), acceleration, scores, reason, measures, vacuum_pa
+    )
 
 
 def fit_cup(poses: F64, target: Target, around: Surroundings, hand: HandGeometry, config: GraspConfig) -> Fit:
     """Do cup, fingers, palm and wrist fit at these poses of the cup, all along the approach and its overtravel?"""
     c, n = config.clearance, len(poses)
-    opening = config.suction.jaw_opening_m
+    opening = hand.beside_cup(config.suction.beside_cup_m)
     ahead = np.array([0.0, 0.0, 0.0, 0.0, 0.0, config.suction.overtravel_m])
     fingers, body = hand.suction_fingers(opening) + ahead, hand.suction_body() + ahead
     boxes = np.concatenate([fingers, body, hand.suction_cup(-0.001)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,12 +14,17 @@ from pickcell.cell import CellConfig
 from pickcell.geometry import Pose
 from pickcell.grasping.clearance import ToteRoom, totes_of
 from pickcell.grasping.config import GraspConfig
+from pickcell.grasping.films import film_limit_pa
 from pickcell.grasping.hand import HandGeometry
+from pickcell.grasping.measures import item_measures
 from pickcell.grasping.obstacles import SceneObstacles
 from pickcell.grasping.prior import ToolPrior, tool_prior
-from pickcell.grasping.rating import Surroundings, rate_pinch, rate_suction
+from pickcell.grasping.rating import PINCH_WEIGHTS, SUCTION_WEIGHTS, Surroundings, rate_pinch, rate_suction
+from pickcell.grasping.refine import cheapest, variants
 from pickcell.grasping.surface import Target, prepare
 from pickcell.grasping.table import CandidateTable, concat, suppress
+from pickcell.grasping.verdict import verdict
+from pickcell.grasping.worth import FORESEEN, Product, worth_of
 from pickcell.outcome import Code, Outcome
 from pickcell.values import GraspCandidate, GraspDecision, Instance, Scene, Sku, Tool
 
@@ -41,17 +47,29 @@ class Catalogue(Protocol):
 class GraspSelector:
     """Ranks the grasps on one instance of a scene. Deterministic; keeps only the last scene's obstacles between calls."""
 
-    def __init__(self, cell: CellConfig, catalogue: Catalogue | None = None, config: GraspConfig | None = None) -> None:
+    def __init__(
+        self,
+        cell: CellConfig,
+        catalogue: Catalogue | None = None,
+        config: GraspConfig | None = None,
+        remember: Path | None = None,
+    ) -> None:
+        """``remember``: file of what picks teach, made when missing; None: it is forgotten with the process.
+
+        Raises ValueError for a configuration without tools, ModelError when the learned chances are missing or unusable,
+        OSError when the file cannot be opened."""
         config = config or GraspConfig()
         if not config.tools:
             raise ValueError(f"the selector needs at least one tool of {[tool.value for tool in Tool]}")
         limit = min(config.tcp_acceleration_max, cell.arm.tcp_acceleration_max)
         vacuum_pa = min(config.suction.vacuum_pa, WORKING_VACUUM_SHARE * cell.hand.vacuum_max_pa)
-        suction = replace(config.suction, vacuum_pa=vacuum_pa)
+        lip_m = min(config.suction.lip_conformity_m, config.suction.lip_conformity_share * cell.hand.cup_radius_m)
+        suction = replace(config.suction, vacuum_pa=vacuum_pa, lip_conformity_m=lip_m)
         self.config = replace(config, tcp_acceleration_max=limit, suction=suction)
         self.hand = HandGeometry(cell.hand)
         self.catalogue = catalogue
         self.totes: tuple[ToteRoom, ...] = totes_of(cell)
+        self._worth = worth_of(self.config, remember)
         self._last: tuple[Scene, SceneObstacles] | None = None
 
     def select(self, scene: Scene, instance_id: int, sku: str = "") -> Outcome[GraspDecision]:
@@ -78,7 +96,22 @@ class GraspSelector:
             )
         prior = tool_prior(target, product)
         tables = self._rate(scene, found[0], target, product, prior)
-        return self._decide(target, prior, tables)
+        known = Product(product.kind, product.sku) if product is not None else Product()
+        return self._decide(target, prior, tables, known)
+
+    def close(self) -> None:
+        """Let go of the file of what was learned."""
+        if self._worth.experience is not None:
+            self._worth.experience.close()
+
+    def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
+        """What came of a candidate on a product. Codes that say nothing about the grasp are passed over."""
+        experience, said = self._worth.experience, verdict(code)
+        if experience is None or said is None or FORESEEN not in candidate.scores:
+            return
+        product = self.catalogue.find(sku).value if self.catalogue is not None else None
+        kind = product.kind if product is not None else ""
+        experience.learn(candidate.tool, kind, sku, candidate.scores[FORESEEN], said, code.value)
 
     def _product(self, instance: Instance, sku: str) -> Sku | None:
         """The SKU asked for, else the one that the instance was recognised as, else None."""
@@ -114,19 +147,34 @@ class GraspSelector:
         factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
         known_flat = product is not None and product.kind in FLAT_KINDS
         thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
+        film_pa = film_limit_pa(product.kind if product is not None else "", self.hand.hand.cup_radius_m)
         tables = []
         if Tool.PINCH in self.config.tools:
             tables.append(rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]))
         if Tool.SUCTION in self.config.tools:
-            tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat))
-        return tables
+            tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat, film_pa))
+        item = item_measures(instance, target, product)
+        known = Product(product.kind, product.sku) if product is not None else Product()
+        return [self._worth.of(t.with_measures(item), known) for t in tables]
 
-    def _decide(self, target: Target, prior: ToolPrior, tables: list[CandidateTable]) -> Outcome[GraspDecision]:
+    def _refined(self, good: CandidateTable, known: Product) -> CandidateTable:
+        """The same places, held and carried as is expected to cost least."""
+        if not len(good) or self.config.score != "learned":
+            return good
+        varied = self._worth.of(variants(good, self.config.refine, self.hand.hand.pinch_force_max_n), known)
+        behind = good.cost_s - varied.cost_s[: len(good)]  # what further yaws of one place were made dearer by
+        refined = cheapest(varied, len(good)).dearer(behind)
+        return refined.take(refined.reason == "")
+
+    def _decide(
+        self, target: Target, prior: ToolPrior, tables: list[CandidateTable], known: Product
+    ) -> Outcome[GraspDecision]:
         standoff = self.hand.standoff_m
         ranked: list[GraspCandidate] = []
         for table in tables:
-            ranked += self._diversify(table.take(table.reason == "")).values(target.instance_id, standoff)
-        ranked.sort(key=lambda candidate: -candidate.quality)
+            good = self._refined(self._diversify(table.take(table.reason == "")), known)
+            ranked += good.values(target.instance_id, standoff)
+        ranked.sort(key=lambda candidate: candidate.cost_s)
         ranked = ranked[: self.config.ranking.max_ranked]
         counts: Counter[tuple[Tool, str]] = Counter()
         for table in tables:
@@ -153,17 +201,17 @@ class GraspSelector:
         best = good.take(kept)
         if good.tool is Tool.PINCH:
             twin = replace(best, poses=best.poses @ HALF_TURN)
-            return concat([best, twin.scaled(np.full(len(twin), r.duplicate_factor))])
+            return concat([best, twin.dearer(r.duplicate_s)])
         groups = [self._other_yaws(good, best.poses[i], turns) for i in range(len(best))]
         rows = np.concatenate([g for g in groups])
-        factor = np.concatenate([r.duplicate_factor ** np.arange(len(g)) for g in groups])
-        return good.take(rows).scaled(factor)
+        behind = np.concatenate([np.arange(len(g), dtype=np.float64) for g in groups])
+        return good.take(rows).dearer(r.duplicate_s * behind)
 
     @staticmethod
     def _other_yaws(good: CandidateTable, pose: Pose, limit: int) -> NDArray[np.intp]:
         """Rows at the same place as ``pose``, spread over the turn: each next one is furthest from those before."""
         rows = np.flatnonzero(np.linalg.norm(good.poses[:, :3, 3] - pose[:3, 3], axis=1) < 1e-6)
-        rows = rows[np.argsort(-good.quality[rows], kind="stable")]
+        rows = rows[np.argsort(good.cost_s[rows], kind="stable")]
         chosen = [rows[0]]
         cosine = np.einsum("ij,kj->ik", good.poses[rows, :3, 0], good.poses[rows, :3, 0])
         taken = [0]
@@ -209,7 +257,8 @@ def _choice_text(ranked: list[GraspCandidate], target: Target, prior: ToolPrior,
     best = ranked[0]
     offset_mm = 1e3 * float(np.linalg.norm(best.X_base_tcp[:2, 3] - target.center[:2]))
     tilt = float(np.rad2deg(np.arccos(np.clip(-best.X_base_tcp[2, 2], -1.0, 1.0))))
-    weakest = min(best.scores, key=lambda name: best.scores[name])
+    parts = PINCH_WEIGHTS if best.tool is Tool.PINCH else SUCTION_WEIGHTS
+    weakest = min(parts, key=lambda name: best.scores[name])
     if best.tool is Tool.PINCH:
         what, other_tool = f"Pinch across {1e3 * best.width_m:.0f} mm with {best.force_n:.0f} N", Tool.SUCTION
     else:

@@ -225,7 +225,7 @@ def generate(target: Target, cup_radius_m: float, config: SuctionConfig, known_f
         [
             tilt > np.deg2rad(config.max_tilt_deg),
             (support < config.min_rim_support) | ~good,
-            gap > conformity,
+            gap > config.gap_tolerance * conformity,
             fit[:, 6] > np.deg2rad(config.max_normal_spread_deg),
         ],
         [TILTED, OFF_EDGE, CURVED, ROUGH],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,16 @@ class CandidateTable:
     scores: dict[str, F64]
     """Named parts of the quality, (C,) each, 0..1."""
     reason: NDArray[np.str_]
+    measures: dict[str, F64] = field(default_factory=dict)
+    """What chances are learned from, (C,) each; see :mod:`pickcell.grasping.measures`."""
+    vacuum_pa: float = 0.0
+    """Of all candidates; 0 for pinches, and for no limit."""
+    cost_s: F64 = field(default_factory=lambda: np.zeros(0))
+    """What trying each is expected to cost, (C,) seconds; empty before it is known."""
+
+    def __post_init__(self) -> None:
+        if len(self.cost_s) != len(self.poses):
+            object.__setattr__(self, "cost_s", np.full(len(self.poses), np.nan))
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -42,15 +52,24 @@ class CandidateTable:
             self.acceleration[index],
             {name: values[index] for name, values in self.scores.items()},
             self.reason[index],
+            {name: values[index] for name, values in self.measures.items()},
+            self.vacuum_pa,
+            self.cost_s[index],
         )
 
-    def scaled(self, factor: F64) -> CandidateTable:
-        """The same with every quality multiplied."""
-        return replace(self, quality=self.quality * factor)
+    def dearer(self, by_s: F64 | float) -> CandidateTable:
+        """The same with every cost raised."""
+        return replace(self, cost_s=self.cost_s + by_s)
+
+    def with_measures(self, of_item: dict[str, float]) -> CandidateTable:
+        """The same, with measures that all rows share."""
+        shared = {name: np.full(len(self), value) for name, value in of_item.items()}
+        return replace(self, measures=self.measures | shared)
 
     def values(self, instance_id: int, standoff_m: float) -> list[GraspCandidate]:
         """As candidates, in this order; a rejected one has quality 0."""
         out = []
+        named = self.scores | self.measures
         for i in range(len(self)):
             rejection = str(self.reason[i])
             out.append(
@@ -62,9 +81,11 @@ class CandidateTable:
                     width_m=float(self.width_m[i]),
                     opening_m=float(self.opening_m[i]),
                     force_n=float(self.force_n[i]),
+                    vacuum_pa=self.vacuum_pa,
+                    cost_s=float(self.cost_s[i]) if np.isfinite(self.cost_s[i]) else 0.0,
                     standoff_m=standoff_m,
                     max_acceleration_mps2=float(self.acceleration[i]),
-                    scores={name: round(float(v[i]), 3) for name, v in self.scores.items()},
+                    scores={name: round(float(v[i]), 3) for name, v in named.items()},
                     rejection=rejection,
                 )
             )
@@ -89,6 +110,9 @@ def concat(tables: list[CandidateTable]) -> CandidateTable:
         acceleration=join("acceleration"),
         scores={name: np.concatenate([t.scores[name] for t in tables]) for name in tables[0].scores},
         reason=np.concatenate([t.reason for t in tables]),
+        measures={name: np.concatenate([t.measures[name] for t in tables]) for name in tables[0].measures},
+        vacuum_pa=tables[0].vacuum_pa,
+        cost_s=join("cost_s"),
     )
 
 
@@ -100,10 +124,10 @@ def combine(scores: dict[str, F64], weights: dict[str, float]) -> F64:
 
 
 def suppress(table: CandidateTable, limit: int, distance_m: float, tilt_rad: float, yaw_rad: float) -> NDArray[np.intp]:
-    """Non-maximum suppression in pose space: indices of at most ``limit`` grasps, best first, no two of them nearer than
+    """Non-maximum suppression in pose space: indices of at most ``limit`` grasps, cheapest first, no two of them nearer than
     ``distance_m`` with approaches within ``tilt_rad`` and closing axes within ``yaw_rad``. A jaw turned by 180 degrees
     counts as the same; for the cup yaw plays no part."""
-    order = np.argsort(-table.quality, kind="stable")
+    order = np.argsort(table.cost_s, kind="stable")
     kept: list[int] = []
     for i in order:
         if len(kept) == limit:

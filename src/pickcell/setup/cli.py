@@ -55,6 +55,7 @@ _SIMULATION = {
     "bench": ("pickcell_sim.bench", "measure: ./cell bench pick --n 100 --seed 0 [--json FILE]"),
     "calibrate": ("pickcell_sim.calibration", "find where the cameras stand, with a printed board: ./cell calibrate --help"),
     "data": ("pickcell_sim.data", "make labelled scenes to train and measure on: ./cell data tote packed pile -n 40"),
+    "tries": ("pickcell_sim.tries", "try grasps, good and bad ones, to learn their chances from: ./cell tries -n 100"),
     "train": ("pickcell_sim.training", "train a network on them: ./cell train segmentation"),
     "eval": ("pickcell_sim.bench.see", "measure what was learned: ./cell eval see"),
     "view": ("pickcell_sim.view", "show what the cell sees, in the browser: ./cell view sim"),

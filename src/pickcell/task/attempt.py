@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
 from pickcell.task.held import Held
-from pickcell.task.hold import hold_lost, holding, judge_weight, measured_mass_kg, same_place, sealed
+from pickcell.task.hold import HoldConfig, hold_lost, holding, judge_weight, measured_mass_kg, same_place, sealed
 from pickcell.task.ledger import Place
 from pickcell.task.pictures import PickPictures
 from pickcell.task.place_check import check_placed
@@ -71,18 +72,24 @@ class Attempt:
         if not chosen.ok:
             return chosen.failed_as()
         plan = chosen.unwrap()
-        outcome = self._take(scene, plan)
+        outcome = self.take(scene, plan)
         if not outcome.ok:
+            self.learn(plan.candidate, outcome.code)
             if outcome.code not in NOT_THE_GRASPS_FAULT:
                 self.failed.append(plan.candidate)
             self.pictures.scene("at failure", scene)
             return outcome.failed_as()
         held = outcome.unwrap()
-        placed = self._deliver(scene, held)
+        placed = self.deliver(scene, held)
+        self.learn(plan.candidate, placed.code)
         if not placed.ok and not self.released:
             self.pictures.scene("at failure", scene)
             return placed.failed_as()
         return self._confirm(scene, held, placed)
+
+    def learn(self, candidate: GraspCandidate, code: Code) -> None:
+        """Tell the choice what came of a grasp."""
+        self.ports.grasp.learn(candidate, self.sku, code)
 
     # -- look and choose -----------------------------------------------------------------------------------------
 
@@ -171,7 +178,7 @@ class Attempt:
 
     # -- take ----------------------------------------------------------------------------------------------------
 
-    def _take(self, scene: Scene, plan: ApproachPlan) -> Outcome[HeldItem]:
+    def take(self, scene: Scene, plan: ApproachPlan) -> Outcome[HeldItem]:
         self.task.at_home = False
         self.task.scene_is_fresh = False
         steps = (
@@ -191,7 +198,7 @@ class Attempt:
     def _approach(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
         candidate = plan.candidate
         if candidate.tool is Tool.SUCTION:
-            prepared = self.ports.hand.set_vacuum(True)
+            prepared = self.ports.hand.set_vacuum(True, candidate.vacuum_pa or math.inf)
             if not prepared.ok:
                 return prepared
         opened = self.ports.hand.set_jaw(candidate.opening_m, OPENING_FORCE_N)
@@ -211,7 +218,7 @@ class Attempt:
         if not contact.ok and contact.code is not Code.UNEXPECTED_CONTACT:
             return contact
         if plan.candidate.tool is Tool.SUCTION:
-            return self._wait_for_seal()
+            return self._wait_for_seal(self._hold_limits(plan.candidate))
         if not contact.ok:
             return contact
         closed = self.ports.hand.set_jaw(0.0, plan.candidate.force_n)
@@ -226,7 +233,7 @@ class Attempt:
         axis = 2  # tool0's z is the approach axis of both tools
 
         def watch(reading: RobotReading) -> Outcome[None]:
-            if candidate.tool is Tool.SUCTION and sealed(reading, self.config.hold):
+            if candidate.tool is Tool.SUCTION and sealed(reading, self._hold_limits(candidate)):
                 return Outcome.failure(Code.UNEXPECTED_CONTACT, "Sealed.")
             push = abs(float(reading.wrench.force_n[axis] - tare.force_n[axis]))
             if push > self.config.hold.contact_force_n:
@@ -235,16 +242,20 @@ class Attempt:
 
         return watch
 
-    def _wait_for_seal(self) -> Outcome[None]:
+    def _hold_limits(self, candidate: GraspCandidate) -> HoldConfig:
+        """What counts as a seal under the vacuum that this grasp works with."""
+        return self.config.hold.within(candidate.vacuum_pa or math.inf)
+
+    def _wait_for_seal(self, limits: HoldConfig) -> Outcome[None]:
         end_s = self.ports.clock.now_s() + self.config.seal_wait_s
         while True:
             reading = self.ports.sensors.reading()
             if not reading.ok:
                 return reading.failed_as()
-            if sealed(reading.unwrap(), self.config.hold):
+            if sealed(reading.unwrap(), limits):
                 return Outcome.success(None)
             if self.ports.clock.now_s() >= end_s:
-                return holding(reading.unwrap(), Tool.SUCTION, self.config.hold)
+                return holding(reading.unwrap(), Tool.SUCTION, limits)
             self.ports.clock.sleep_s(0.02)
 
     def _lift(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
@@ -262,21 +273,21 @@ class Attempt:
             return taken.failed_as()
         self.item_id = taken.unwrap()
         held = self._held(scene, plan.candidate)
-        self.task.held = Held(self.item_id, self.sku, held)
+        self.task.held = Held(self.item_id, self.sku, held, self._hold_limits(plan.candidate))
         with self.stages.computing():
             lift = self.ports.motion.plan_lift(scene, held)
         if not lift.ok:
             return lift.failed_as()
         self.task.held.lifted = True
-        moved = self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool))
+        moved = self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool, self._hold_limits(plan.candidate)))
         if moved.ok:
             self.task.held.lift = lift.unwrap()
         if moved.code is Code.PROTECTIVE_STOP:
             self.task.held.lifted = False  # jammed among its neighbours: letting go where it is frees it
         return moved
 
-    def _hold_watch(self, tool: Tool) -> Watch:
-        return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, self.config.hold)
+    def _hold_watch(self, tool: Tool, limits: HoldConfig) -> Watch:
+        return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, limits)
 
     def _held(self, scene: Scene, candidate: GraspCandidate) -> HeldItem:
         sku = self.task.catalogue.find(self.sku).unwrap()
@@ -291,7 +302,7 @@ class Attempt:
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()
-        still = holding(reading.unwrap(), plan.candidate.tool, self.config.hold)
+        still = holding(reading.unwrap(), plan.candidate.tool, self._hold_limits(plan.candidate))
         if not still.ok:
             return still
         mass_kg = measured_mass_kg(loaded.unwrap(), self.tare)
@@ -304,7 +315,7 @@ class Attempt:
 
     # -- deliver -------------------------------------------------------------------------------------------------
 
-    def _deliver(self, scene: Scene, held: HeldItem) -> Outcome[PlacePlan]:
+    def deliver(self, scene: Scene, held: HeldItem) -> Outcome[PlacePlan]:
         with self.stages.stage(Stage.TRANSFER, "Carrying it over") as record:
             outcome = self._carry(scene, held, "destination")
             record.code, record.text = outcome.code, outcome.text
@@ -317,7 +328,8 @@ class Attempt:
 
     def _carry(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
         """What is held to a free place in ``tote``, without letting go."""
-        placed = self.stages.place(scene, held, tote, self._hold_watch(held.tool))
+        limits = self.task.held.limits if self.task.held is not None else self.config.hold
+        placed = self.stages.place(scene, held, tote, self._hold_watch(held.tool, limits))
         if self.task.held is not None and placed.code not in NOT_MOVED:
             self.task.held.lift = None
         return placed

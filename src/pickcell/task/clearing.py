@@ -73,11 +73,12 @@ class Clearing(Attempt):
         chosen = self._choose_plan(scene)
         if not chosen.ok:
             return chosen.failed_as()
-        taken = self._take(scene, chosen.unwrap())
+        taken = self.take(scene, chosen.unwrap())
         if not taken.ok:
+            self.learn(chosen.unwrap().candidate, taken.code)
             self.failed.append(chosen.unwrap().candidate)
             return taken.failed_as()
-        return self._set_aside(scene, taken.unwrap(), chosen.unwrap().candidate.instance_id)
+        return self._set_aside(scene, taken.unwrap(), chosen.unwrap().candidate)
 
     def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
         wanted = self._wanted_instance(scene)
@@ -116,11 +117,12 @@ class Clearing(Attempt):
     def _use(self, blocker: Blocker, quality: float) -> float:
         return blocker.weight * quality * (AGAIN if blocker.instance.id in self._moves.moved else 1.0)
 
-    def _set_aside(self, scene: Scene, held: HeldItem, instance_id: int) -> Outcome[None]:
+    def _set_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> Outcome[None]:
         wanted = self._wanted_instance(scene)
         # of what nobody sees it is only known that it may be under what was just taken
-        keep_clear = without_room_over(scene, wanted.id if wanted else instance_id)
+        keep_clear = without_room_over(scene, wanted.id if wanted else candidate.instance_id)
         placed = self._carry(keep_clear, held, "source")
+        self.learn(candidate, placed.code)
         if not placed.ok:
             return placed.failed_as()
         released = self.stages.release(held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pickcell.task.hold import HoldConfig
 from pickcell.values import HeldItem, JointTrajectory
 
 
@@ -15,6 +16,8 @@ class Held:
     """In the ledger."""
     sku: str
     item: HeldItem
+    limits: HoldConfig
+    """What counts as still holding it."""
     lifted: bool = False
     """It has left the ground. Until then, letting go where it is sets it back where it was."""
     lift: JointTrajectory | None = None

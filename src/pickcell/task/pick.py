@@ -224,7 +224,7 @@ class PickTask:
         """Empty the hand of what it holds, back into the source tote; what it lost on the way becomes ``fallen``."""
         assert self.held is not None, "only called with something in hand"
         held, report = self.held, stages.report
-        if not holding(reading, held.item.tool, self.config.hold).ok:
+        if not holding(reading, held.item.tool, held.limits).ok:
             self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}", held.sku)
             self.held, self.fallen, self.fallen_sku = None, held.item_id, held.sku
             return Outcome.success(None)

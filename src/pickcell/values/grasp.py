@@ -28,19 +28,23 @@ class GraspCandidate:
     instance_id: int
     X_base_tcp: Pose
     quality: float
-    """Predicted success, 0..1."""
+    """Predicted chance that the item arrives, alone and unharmed, 0..1."""
     width_m: float = 0.0
     """Pinch: distance between the contact surfaces. Suction: 0."""
     opening_m: float = 0.0
     """Jaw opening during the approach. Pinch: wider than ``width_m``. Suction: beside the cup, out of its way."""
     force_n: float = 0.0
     """Pinch: pad force to hold with."""
+    vacuum_pa: float = 0.0
+    """Suction: most vacuum below ambient to hold with, as what is under the lip bears no more; 0: all there is."""
     standoff_m: float = 0.08
     """Distance of the pre-grasp back along -z."""
     max_acceleration_mps2: float = 4.0
     """Largest TCP acceleration this hold is trusted to bear with the item in hand."""
+    cost_s: float = 0.0
+    """What trying it is expected to cost, seconds: of two grasps the cheaper one is better. 0: not known."""
     scores: dict[str, float] = field(default_factory=dict)
-    """Named parts of the quality, for explanations."""
+    """Named parts of the quality and measures, for explanations and for learning."""
     rejection: str = ""
     """Why this candidate was rejected; empty when it was not."""
 

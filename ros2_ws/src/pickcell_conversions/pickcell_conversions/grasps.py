@@ -30,8 +30,10 @@ def candidate_to_msg(candidate: values.GraspCandidate) -> GraspCandidate:
         width=float(candidate.width_m),
         opening=float(candidate.opening_m),
         force=float(candidate.force_n),
+        vacuum=float(candidate.vacuum_pa),
         standoff=float(candidate.standoff_m),
         max_acceleration=float(candidate.max_acceleration_mps2),
+        cost=float(candidate.cost_s),
         scores=named_values_to_msg(candidate.scores),
         rejection=candidate.rejection,
     )
@@ -47,8 +49,10 @@ def candidate_from_msg(msg: GraspCandidate) -> values.GraspCandidate:
         width_m=msg.width,
         opening_m=msg.opening,
         force_n=msg.force,
+        vacuum_pa=msg.vacuum,
         standoff_m=msg.standoff,
         max_acceleration_mps2=msg.max_acceleration,
+        cost_s=msg.cost,
         scores=named_values_from_msg(msg.scores),
         rejection=msg.rejection,
     )

@@ -1,4 +1,4 @@
-"""The hybrid hand over ``/gripper_controller/gripper_cmd`` and ``/vacuum/set``.
+"""The hybrid hand over ``/gripper_controller/gripper_cmd``, ``/vacuum/set`` and ``/vacuum/limit``.
 
 The gripper command follows ros2_controllers' parallel gripper: one joint is commanded, the other is geared to it.
 ``command.name`` is the first jaw joint, ``position`` its distance from the centre plane (half the width), ``effort`` the
@@ -7,10 +7,13 @@ largest force per pad. A jaw that stalls on something ends the goal with success
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from control_msgs.action import ParallelGripperCommand
@@ -24,6 +27,9 @@ from pickcell_node.action_client import ThreadedActionClient
 
 GRIPPER_ACTION = "/gripper_controller/gripper_cmd"
 VACUUM_SERVICE = "/vacuum/set"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+VACUUM_LIMIT_TOPIC = "/vacuum/limit"
+"""std_msgs/Float64, latched: most vacuum below ambient that the regulator lets through, Pa; inf: all that there is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class RosHand:
         self.limits = limits or HandLimits()
         self._gripper = ThreadedActionClient(node, ParallelGripperCommand, GRIPPER_ACTION)
         self._vacuum = node.create_client(SetBool, VACUUM_SERVICE)
+        self._limit = node.create_publisher(Float64, VACUUM_LIMIT_TOPIC, LATCHED)
 
     def set_jaw(self, width_m: float, force_n: float) -> Outcome[JawState]:
         """Move the jaw to ``width_m`` with at most ``force_n`` per pad; ends when there, or stalled on something.
@@ -126,12 +133,14 @@ class RosHand:
             if jaw.stamp_s > since_s or deadline.passed():
                 return Outcome.success(JawState(jaw.stamp_s, jaw.width_m, jaw.force_n, moving=False, stalled=stalled))
 
-    def set_vacuum(self, on: bool) -> Outcome[None]:
-        """Switch the vacuum; the cup's slide extends with it and retracts after it, without being waited for.
+    def set_vacuum(self, on: bool, most_pa: float = math.inf) -> Outcome[None]:
+        """Switch the vacuum, regulated to at most ``most_pa`` below ambient; the cup's slide extends with it and retracts
+        after it, without being waited for.
 
         Off ends when the line is vented: the next motion would tear at the item before. NODE_LOST when the valve does not
         answer, BUSY when the hand refuses (the text says why).
         """
+        self._limit.publish(Float64(data=float(most_pa)))  # obeyed all the time; there long before the cup meets anything
         before = self._readings.reading()
         response = call_service(self._vacuum, SetBool.Request(data=bool(on)), self.limits.answer_s)
         if response is None:

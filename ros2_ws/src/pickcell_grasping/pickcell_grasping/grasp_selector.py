@@ -1,10 +1,12 @@
-"""Node ``grasp_selector``: ranks the grasps on one instance. Service ``~/select``, topic ``grasp/candidates``."""
+"""Node ``grasp_selector``: ranks the grasps on one instance. Service ``~/select``, topic ``grasp/candidates``;
+learns from ``grasp/outcomes``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from pickcell_interfaces.msg import GraspCandidates
+from pickcell_interfaces.msg import GraspCandidates, GraspOutcome
 from pickcell_interfaces.srv import SelectGrasp
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -13,17 +15,19 @@ from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.selector import GraspSelector
-from pickcell.outcome import Outcome
+from pickcell.outcome import Code, Outcome
 from pickcell.values import BASE_FRAME, GraspDecision, Tool
-from pickcell_conversions.drivers import time_msg
-from pickcell_conversions.grasps import decision_to_msg
+from pickcell_conversions.drivers import MessageError, time_msg
+from pickcell_conversions.grasps import candidate_from_msg, decision_to_msg
 from pickcell_conversions.outcomes import outcome_to_msg
 from pickcell_conversions.scenes import scene_from_msg
+from pickcell_node.files import below_root
 from pickcell_node.heartbeat import HeartbeatPublisher
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
 from pickcell_node.serve import serve
 
+SCORES = ("learned", "analytic")
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -34,16 +38,29 @@ class GraspSelectorParameters:
     cell: str
     catalogue: str
     tools: str
+    score: str
+    experience: str
 
     def __post_init__(self) -> None:
         known = [tool.value for tool in Tool]
         wrong = [name for name in self.tools.split() if name not in known]
         if wrong or not self.tools.split():
             raise ValueError(f"tools: '{self.tools}' is not a list of {known}")
+        if self.score not in SCORES:
+            raise ValueError(f"score: '{self.score}' is none of {list(SCORES)}")
 
     @property
     def grasps(self) -> GraspConfig:
-        return GraspConfig(tools=tuple(Tool(name) for name in self.tools.split()))
+        return GraspConfig(
+            tools=tuple(Tool(name) for name in self.tools.split()),
+            score="learned" if self.score == "learned" else "analytic",
+            experience=self.experience != "off",
+        )
+
+    @property
+    def remember(self) -> Path | None:
+        """File of what picks teach; None: it is forgotten with the node."""
+        return below_root(self.experience) if self.experience not in ("", "off") else None
 
 
 class GraspSelectorApp:
@@ -51,13 +68,22 @@ class GraspSelectorApp:
         self.node = Node("grasp_selector")
         parameters = read_parameters(self.node, GraspSelectorParameters)
         catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
-        self._selector = GraspSelector(load_cell(parameters.cell), catalogue, parameters.grasps)
+        self._selector = GraspSelector(load_cell(parameters.cell), catalogue, parameters.grasps, parameters.remember)
         self._candidates = self.node.create_publisher(GraspCandidates, "grasp/candidates", LATCHED)
         self._heartbeat = HeartbeatPublisher(self.node)
+        self.node.create_subscription(GraspOutcome, "grasp/outcomes", self.learn, 50)
         serve(self.node, self._heartbeat, SelectGrasp, "~/select", self.select)
 
     def close(self) -> None:
         self._heartbeat.close()
+        self._selector.close()
+
+    def learn(self, msg: GraspOutcome) -> None:
+        """What came of a grasp; a message that makes no sense is logged and passed over."""
+        try:
+            self._selector.learn(candidate_from_msg(msg.candidate), msg.sku, Code(msg.code))
+        except (MessageError, ValueError) as error:
+            self.node.get_logger().error(f"grasp/outcomes: {error}")
 
     def select(self, request: SelectGrasp.Request, response: SelectGrasp.Response) -> Outcome[GraspDecision]:
         """Fill ``response.decision``; a failure keeps the rejected candidates when the selector names them."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from pickcell.cell import load_cell
@@ -33,7 +34,7 @@ from pickcell_sim_bridge.controls import offer_controls
 from pickcell_sim_bridge.gripper_action import GripperAction
 from pickcell_sim_bridge.pacing import Pacer
 from pickcell_sim_bridge.rest import Rest
-from pickcell_sim_bridge.robot_topics import RobotTopics
+from pickcell_sim_bridge.robot_topics import LATCHED, RobotTopics
 
 MAX_CHUNKS = 4
 """Stretches of simulated time per timer call, so that commands get their turn when the simulator is late."""
@@ -81,6 +82,7 @@ class SimApp:
         self._arm = ArmAction(self.node, self)
         self._gripper = GripperAction(self.node, self)
         self.node.create_service(SetBool, "/vacuum/set", self._set_vacuum)
+        self.node.create_subscription(Float64, "/vacuum/limit", self._regulate_vacuum, LATCHED)
         offer_controls(self.node, self)
         self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._report_from = (time.monotonic(), self.driver.now_s)
@@ -188,6 +190,12 @@ class SimApp:
         except HandBusyError as error:
             response.success, response.message = False, str(error)
         return response
+
+    def _regulate_vacuum(self, message: Float64) -> None:
+        if message.data > 0.0:
+            self.driver.regulate_vacuum(message.data)
+        else:
+            self.node.get_logger().error(f"/vacuum/limit has to be > 0 Pa, got {message.data}; it stays as it was")
 
     def _report(self) -> None:
         """Pace and cost, once a second."""

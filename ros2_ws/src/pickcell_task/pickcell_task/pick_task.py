@@ -5,12 +5,10 @@ Services, actions and topics: see docs/interfaces.md; parameters: config/pick_ta
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from rclpy.node import Node
 
@@ -23,6 +21,7 @@ from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
 from pickcell.task.request import PickRequest
 from pickcell.task.stages import Progress
+from pickcell_node.files import below_root
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
 from pickcell_task.actions import Actions
@@ -62,22 +61,14 @@ class PickTaskParameters:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
 
 
-def _below_root(text: str) -> Path:
-    """Relative paths are below the repository when the environment names it; its ``var`` may be kept elsewhere."""
-    apart = os.environ.get("PICKCELL_VAR")
-    if apart and Path(text).parts[:1] == ("var",):
-        return Path(apart).joinpath(*Path(text).parts[1:])
-    return Path(os.environ.get("PICKCELL_ROOT", ".")) / text
-
-
 class PickTaskApp:
     def __init__(self) -> None:
         self.node = Node("pick_task")
         self.parameters = parameters = read_parameters(self.node, PickTaskParameters)
         cell = load_cell(parameters.cell)
         catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
-        self._ledger = Ledger(_below_root(parameters.ledger_file))
-        self._paperwork = Paperwork(_below_root(parameters.report_directory), cell.name)
+        self._ledger = Ledger(below_root(parameters.ledger_file))
+        self._paperwork = Paperwork(below_root(parameters.report_directory), cell.name)
         self._dispatcher = Dispatcher(self._pick, self._changed)
         limits = CallLimits(
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s

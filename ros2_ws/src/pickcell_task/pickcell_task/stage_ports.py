@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pickcell_interfaces.msg import GraspOutcome
 from pickcell_interfaces.msg import HeldItem as HeldItemMsg
 from pickcell_interfaces.msg import Scene as SceneMsg
 from pickcell_interfaces.srv import (
@@ -35,7 +36,7 @@ from pickcell.values import (
     Scene,
 )
 from pickcell_conversions.drivers import MessageError, joint_state_to_msg, time_msg, trajectory_from_msg
-from pickcell_conversions.grasps import candidates_to_msg, decision_from_msg
+from pickcell_conversions.grasps import candidate_to_msg, candidates_to_msg, decision_from_msg
 from pickcell_conversions.motions import approach_from_msg, held_to_msg, place_from_msg
 from pickcell_conversions.outcomes import manifest_to_msg, outcome_from_msg
 from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
@@ -43,6 +44,8 @@ from pickcell_drivers.action_calls import wait_server
 
 Interrupted = Callable[[], Outcome[None]]
 POLL_S = 0.05
+OUTCOMES_KEPT = 50
+"""Messages that may wait for a busy selector."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class RosGrasp:
     def __init__(self, caller: StageCaller) -> None:
         self._caller = caller
         self._client = caller.client(SelectGrasp, "grasp_selector/select")
+        self._outcomes = caller.node.create_publisher(GraspOutcome, "grasp/outcomes", OUTCOMES_KEPT)
 
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
         request = SelectGrasp.Request(scene=self._caller.scene_msg(scene), instance_id=instance_id, sku=sku)
@@ -139,6 +143,13 @@ class RosGrasp:
             return decision_from_msg(decision) if decision.ranked or decision.rejected else None
 
         return _answer(response, read)
+
+
+    def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
+        msg = GraspOutcome(sku=sku, candidate=candidate_to_msg(candidate), code=code.value)
+        msg.header.stamp = self._caller.node.get_clock().now().to_msg()
+        msg.header.frame_id = BASE_FRAME
+        self._outcomes.publish(msg)
 
 
 class RosMotion:
