@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pickcell.grasping import suction
-from pickcell.grasping.config import SuctionConfig
+from pickcell.grasping.config import GraspConfig, SuctionConfig
 from pickcell.grasping.hold import suction_acceleration
 from pickcell.grasping.surface import Surface, Target, prepare
 
 R = CELL.hand.fitted("30mm").cup_radius_m
-CONFIG = SuctionConfig()
+CONFIG = GraspConfig.analytic().suction
 
 
 def places(mesh, **kwargs) -> suction.SuctionBatch:

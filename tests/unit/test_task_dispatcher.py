@@ -172,6 +172,37 @@ def test_the_last_piece_is_tried_again_after_one_that_was_put_off():
     assert dispatcher.close()
 
 
+def test_what_lies_free_comes_first_and_neighbours_are_moved_for_the_rest():
+    asked: list[tuple[str, bool, frozenset[str]]] = []
+
+    def run(request, progress):
+        asked.append((request.sku, request.may_move, request.also_wanted))
+        ok = request.sku == "free" or request.may_move
+        code = Code.OK if ok else Code.NO_GRASP_FOUND
+        return PickReport(request.job_id, request.sku, request.order_id, code=code, placed=ok)
+
+    dispatcher = Dispatcher(run, moves_neighbours=True)
+    jobs = [dispatcher.submit(sku, "order") for sku in ("deep", "free", "deeper")]
+    dispatcher.drain()
+    assert all(job.report.code is Code.OK and job.done.is_set() for job in jobs)
+    assert [(sku, moves) for sku, moves, _ in asked][:3] == [("deep", False), ("free", False), ("deeper", False)]
+    assert {(sku, moves) for sku, moves, _ in asked[3:]} >= {("deep", True), ("deeper", True)}
+    assert asked[0][2] == {"free", "deeper"}
+
+
+def test_a_single_pick_may_move_neighbours_at_once():
+    asked: list[bool] = []
+
+    def run(request, progress):
+        asked.append(request.may_move)
+        return PickReport(request.job_id, request.sku, code=Code.NO_GRASP_FOUND)
+
+    dispatcher = Dispatcher(run, moves_neighbours=True)
+    dispatcher.submit("a")
+    dispatcher.drain()
+    assert asked == [True]
+
+
 def test_pieces_that_never_work_are_not_tried_for_ever():
     tries: list[str] = []
 

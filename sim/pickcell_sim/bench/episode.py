@@ -13,10 +13,12 @@ import numpy as np
 from pickcell.catalogue import Catalogue, load_catalogue
 from pickcell.cell import CellConfig
 from pickcell.outcome import Code
+from pickcell.task.dispatcher import Dispatcher
 from pickcell.task.pick import TaskConfig
-from pickcell.task.request import ANY_ITEM
+from pickcell.task.record import PickReport
+from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell_sim.bench.charging import Clock, StageTimes, charge_of
-from pickcell_sim.bench.records import DamageRecord, EpisodeRecord, PickRecord, attempts_of
+from pickcell_sim.bench.records import DamageRecord, EpisodeRecord, PickRecord, attempts_of, joined
 from pickcell_sim.bench.suites import (
     ANY_PERTURBATION,
     NO_PERTURBATION,
@@ -141,6 +143,8 @@ class _Run:
         self.trial = trial
         self.catalogue = catalogue
         self.records: list[PickRecord] = []
+        self.number = 0
+        """Of the next pick."""
         self.pictures: dict[str, bytes] = {}
 
     def run(self, base: EpisodeRecord) -> EpisodeFiles:
@@ -149,8 +153,26 @@ class _Run:
         return EpisodeFiles(replace(base, ended=ended, picks=tuple(self.records), calls_ms=calls_ms), self.pictures)
 
     def _order(self) -> str:
-        for sku in self.draw.asked[: self.job.items]:
-            self._pick(sku)
+        """All that is asked for as one order, through the cell's own queue: it says what is tried when."""
+        asked = self.draw.asked[: self.job.items]
+        tries: dict[str, list[PickRecord]] = {sku: [] for sku in asked}
+
+        def run_pick(request: PickRequest, progress: object) -> PickReport:
+            first = not tries[request.sku]
+            script = self._script(asked.index(request.sku)) if first else PerturbationScript()
+            scored, record = self._pick_one(request.sku, script, request)
+            tries[request.sku].append(record)
+            return scored.report
+
+        queue = Dispatcher(run_pick, moves_neighbours=self.job.suite.moved > 0)
+        jobs = [queue.submit(sku, "order") for sku in asked]
+        while not all(job.done.is_set() for job in jobs):
+            queue.drain()
+            queue.reset()  # the person whom the trial has charged for
+        for job in jobs:
+            if not tries[job.request.sku]:  # the queue outlives what the harness must not
+                raise RuntimeError(job.report.text if job.report is not None else "a job without a report")
+        self.records += [joined(tries[sku]) for sku in asked]
         return "asked"
 
     def _clear(self) -> str:
@@ -166,16 +188,22 @@ class _Run:
         return "cleared"
 
     def _pick(self, asked: str) -> PickRecord:
-        number = len(self.records)
-        scored = self.trial.pick(number, asked, self._script(number))
-        record = self._record(scored, asked)
+        _, record = self._pick_one(asked, self._script(len(self.records)))
         self.records.append(record)
+        return record
+
+    def _pick_one(
+        self, asked: str, script: PerturbationScript, request: PickRequest | None = None
+    ) -> tuple[ScoredPick, PickRecord]:
+        scored = self.trial.pick(self.number, asked, script, request)
+        self.number += 1
+        record = self._record(scored, asked)
         if not record.success or record.damage:
             picture = self.trial.picture(scored)
             if picture is not None:
                 self.pictures[record.job_id] = picture
         self.trial.forget_files(scored)
-        return record
+        return scored, record
 
     def _script(self, number: int) -> PerturbationScript:
         """What goes wrong in a pick: from the tote's seed and the pick's number, the same for every strategy."""

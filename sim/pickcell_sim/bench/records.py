@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pickcell.outcome import Code, Stage
@@ -85,6 +85,35 @@ class PickRecord:
         data["damage"] = tuple(DamageRecord(**event) for event in data["damage"])
         data["failures"], data["delivered"] = tuple(data["failures"]), tuple(data["delivered"])
         return PickRecord(**data)
+
+
+def joined(tries: list[PickRecord]) -> PickRecord:
+    """All that was done for one line of an order, put off in between, as one pick: how it ended, and what all of it took
+    and broke. Raises ValueError for none."""
+    if not tries:
+        raise ValueError("a line of an order has at least one try")
+    last = tries[-1]
+    stages: dict[str, float] = {}
+    for each in tries:
+        for stage, seconds in each.stage_s.items():
+            stages[stage] = stages.get(stage, 0.0) + seconds
+    return replace(
+        last,
+        grasps=sum(t.grasps for t in tries),
+        lifted=sum(t.lifted for t in tries),
+        failures=tuple(failure for t in tries for failure in t.failures),
+        delivered=tuple(sku for t in tries for sku in t.delivered),
+        dropped=any(t.dropped for t in tries),
+        uncontrolled_drops=sum(t.uncontrolled_drops for t in tries),
+        displaced=sum(t.displaced for t in tries),
+        damage=tuple(event for t in tries for event in t.damage),
+        needs_person=any(t.needs_person for t in tries),
+        perturbation=tries[0].perturbation,
+        struck=any(t.struck for t in tries),
+        cell_s=sum(t.cell_s for t in tries),
+        stage_s=stages,
+        wall_s=sum(t.wall_s for t in tries),
+    )
 
 
 @dataclass(frozen=True)

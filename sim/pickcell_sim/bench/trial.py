@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -134,12 +134,15 @@ class Trial:
         """Nothing is left in the source tote, in truth."""
         return not self.scorer.snapshot().skus(Where.SOURCE)
 
-    def pick(self, number: int, asked: str, script: PerturbationScript | None = None) -> ScoredPick:
-        """Ask for an item (a SKU or ANY_ITEM), let ``script`` go wrong meanwhile, and score what comes of it."""
+    def pick(
+        self, number: int, asked: str, script: PerturbationScript | None = None, of: PickRequest | None = None
+    ) -> ScoredPick:
+        """Ask for an item (a SKU or ANY_ITEM), let ``script`` go wrong meanwhile, and score what comes of it. ``of``: what
+        an order's queue asks for, under a name that the tote's seed does not decide."""
         script = script or PerturbationScript()
         before, cell_s, wall_s = self.scorer.snapshot(), self.driver.now_s, time.perf_counter()
         with Perturbations(self.driver, script) as perturbations:
-            request = PickRequest(f"tote{self.contents.seed}-{number:02d}", asked)
+            request = replace(of or PickRequest("", asked), job_id=f"tote{self.contents.seed}-{number:02d}")
             report = watch_task(self.task, perturbations)(request)
         needs_person = CODES[report.code].recovery is Recovery.ASK_PERSON
         if needs_person:  # who takes a while, in which a stopped arm gives way, and then presses reset

@@ -19,11 +19,12 @@ class Where(str, Enum):
 
     SOURCE = "source"
     DESTINATION = "destination"
+    ASIDE = "aside"
     HAND = "hand"  # off the ground, touched by fingers or cup, or riding on what is
     ELSEWHERE = "elsewhere"  # on the table, the floor, a wall
 
 
-_TOTES = {Where.SOURCE.value, Where.DESTINATION.value}
+_TOTES = {Where.SOURCE.value, Where.DESTINATION.value, Where.ASIDE.value}
 
 
 def tote_around(cell: CellConfig, X_world_item: Pose) -> Where:

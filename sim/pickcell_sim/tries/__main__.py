@@ -29,6 +29,9 @@ def tries(
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Totes.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first tote; the next have the numbers after it.")] = 710_000,
     perception: Annotated[Perception, typer.Option(help="What the choice sees.")] = Perception.ESTIMATED,
+    judged: Annotated[
+        bool, typer.Option("--judged", help="Try what the cell would choose, to measure by, instead of good and bad grasps.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 works in this one.")] = 2,
 ) -> None:
     """Fill totes, try good and bad grasps of both tools on what is seen, keep what came of each.
@@ -40,7 +43,7 @@ def tries(
 
       ./cell tries -n 100                                             # to train on: then ./cell train grasps
 
-      ./cell tries tote packed --split test -n 10 --folder var/tries/test
+      ./cell tries --judged --split test -n 40 --seed 810000 --folder var/tries/test    # then ./cell eval grasp
     """
     console = wide_console()
     try:
@@ -48,7 +51,7 @@ def tries(
     except SuiteError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
-    jobs = [TryJob(recipes[k % len(recipes)], seed + k, perception) for k in range(n)]
+    jobs = [TryJob(recipes[k % len(recipes)], seed + k, perception, judged=judged) for k in range(n)]
     missing = [job for job in jobs if not job.is_done(folder)]
     if len(missing) < len(jobs):
         console.print(f"{len(jobs) - len(missing)} of {len(jobs)} totes are there already.")

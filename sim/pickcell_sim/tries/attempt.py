@@ -39,6 +39,8 @@ class GraspTry:
     displaced: int
     drops: int
     cell_s: float
+    chosen: bool = False
+    """It is what the cell would have tried first."""
 
     @property
     def success(self) -> bool:
@@ -54,7 +56,9 @@ class GraspTry:
         return asdict(self)
 
 
-def try_grasp(trial: Trial, scene: Scene, candidate: GraspCandidate, sku: str, tote: str, folder: Path) -> GraspTry:
+def try_grasp(
+    trial: Trial, scene: Scene, candidate: GraspCandidate, sku: str, tote: str, folder: Path, chosen: bool = False
+) -> GraspTry:
     """Try one candidate, whatever it is worth. Moves the simulated world on: call it in a fork of it.
 
     ``folder``: for a ledger of its own.
@@ -80,5 +84,5 @@ def try_grasp(trial: Trial, scene: Scene, candidate: GraspCandidate, sku: str, t
         tote, sku, trial.ports.selector.catalogue.find(sku).unwrap().kind, candidate.tool.value, candidate.quality,
         dict(candidate.scores), "ok" if code is Code.OK else code.value, stage, score.result.value,
         tuple(sorted({(event.kind, event.cause) for event in score.damage})), len(score.displaced), len(score.drops),
-        trial.driver.now_s - start_s,
+        trial.driver.now_s - start_s, chosen,
     )  # fmt: skip

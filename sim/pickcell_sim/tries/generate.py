@@ -16,7 +16,7 @@ import numpy as np
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import CellConfig
 from pickcell.grasping import GraspSelector
-from pickcell.grasping.config import ClearanceConfig, GraspConfig, RankingConfig, SuctionConfig
+from pickcell.grasping.config import GraspConfig, RankingConfig
 from pickcell.grasping.cost import CostConfig
 from pickcell.task.targets import likeliest_left
 from pickcell.values import GraspCandidate, Scene, Tool
@@ -39,14 +39,12 @@ VARIED_SHARE = 0.3
 BEST_SHARE = 0.5
 """Of the tries that go to the best candidate of a tool on an item; the others to any."""
 EXPLORED = GraspConfig(
-    suction=SuctionConfig(gap_tolerance=1.7, min_rim_support=0.75, least_acceleration=-5.0),
-    clearance=ClearanceConfig(margin_m=0.0005, tolerance_points=6),
     ranking=RankingConfig(max_per_tool=80, max_ranked=200),
     prices=CostConfig(least_success=0.0),
     score="analytic",
     experience=False,
 )
-"""Wider than what the cell uses: only what is tried can be learned, also that it fails."""
+"""All that is geometrically possible, the hopeless too: only what is tried can be learned, also that it fails."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,13 @@ class TryJob:
     tries: int = 12
     """After each look."""
     taken_share: float = 0.35
+    judged: bool = False
+    """Try what the cell would choose, and the best of its other tool, on items drawn evenly: to measure by. Without: good
+    and bad grasps, to learn from."""
 
     @property
     def name(self) -> str:
-        return f"{self.suite.name}-{self.suite.split}-{self.seed:06d}"
+        return f"{self.suite.name}-{self.suite.split}-{'judged-' if self.judged else ''}{self.seed:06d}"
 
     def path(self, folder: Path) -> Path:
         return folder / f"{self.name}.jsonl"
@@ -96,7 +97,8 @@ class TryJob:
                 trial = Trial(suite.load_cell(), catalogue, contents, workspace, setup)
             except FillError:
                 continue
-            trial.ports.selector = GraspSelector(trial.ports.cell, catalogue, EXPLORED)
+            config = GraspConfig(experience=False) if self.judged else EXPLORED
+            trial.ports.selector = GraspSelector(trial.ports.cell, catalogue, config)
             return trial
         raise FillError(f"{self.name}: {REDRAWS} draws did not fit into the tote")
 
@@ -112,9 +114,10 @@ class TryJob:
             if seen.value is None:
                 continue
             trial.task.last_scene = scene = seen.value
-            for candidate, sku in _drawn(trial, scene, manifest, self.tries, rng):
+            drawn = _judged if self.judged else _drawn
+            for candidate, sku, chosen in drawn(trial, scene, manifest, self.tries, rng):
                 with tempfile.TemporaryDirectory(dir=workspace) as own:
-                    one = partial(try_grasp, trial, scene, candidate, sku, self.name, Path(own))
+                    one = partial(try_grasp, trial, scene, candidate, sku, self.name, Path(own), chosen)
                     try:
                         yield forked(one, TRY_TIMEOUT_S)
                     except ForkError as error:
@@ -123,9 +126,9 @@ class TryJob:
 
 def _drawn(
     trial: Trial, scene: Scene, manifest: dict[str, int], count: int, rng: np.random.Generator
-) -> Iterator[tuple[GraspCandidate, str]]:
-    """Candidates to try, each with the SKU that its instance is taken for: free items more often than buried ones, both
-    tools alike, and as often the best as any."""
+) -> Iterator[tuple[GraspCandidate, str, bool]]:
+    """Candidates to try, each with the SKU that its instance is taken for, and whether it is the first choice (never): free
+    items more often than buried ones, both tools alike, and as often the best as any."""
     pools: dict[Tool, list[tuple[float, str, list[GraspCandidate]]]] = {tool: [] for tool in Tool}
     for instance in scene.instances:
         sku = likeliest_left(instance, manifest)
@@ -142,7 +145,25 @@ def _drawn(
         _, sku, ranked_mine = pool[int(rng.choice(len(pool), p=weights / weights.sum()))]
         best = rng.random() < BEST_SHARE
         chosen = ranked_mine[0 if best else int(rng.integers(len(ranked_mine)))]
-        yield (chosen if rng.random() > VARIED_SHARE else _varied(chosen, trial.ports.cell, rng)), sku
+        yield (chosen if rng.random() > VARIED_SHARE else _varied(chosen, trial.ports.cell, rng)), sku, False
+
+
+def _judged(
+    trial: Trial, scene: Scene, manifest: dict[str, int], count: int, rng: np.random.Generator
+) -> Iterator[tuple[GraspCandidate, str, bool]]:
+    """The first choice on each of some items, and the best grasp with the other tool."""
+    left = count
+    for i in rng.permutation(len(scene.instances)):
+        sku = likeliest_left(scene.instances[int(i)], manifest)
+        decision = trial.ports.selector.select(scene, scene.instances[int(i)].id, sku) if sku else None
+        if decision is None or not decision.ok:
+            continue
+        ranked = decision.unwrap().ranked
+        other = next((c for c in ranked if c.tool is not ranked[0].tool), None)
+        for candidate in (ranked[0], other):
+            if candidate is not None and left > 0:
+                left -= 1
+                yield candidate, sku, candidate is ranked[0]
 
 
 def _varied(candidate: GraspCandidate, cell: CellConfig, rng: np.random.Generator) -> GraspCandidate:

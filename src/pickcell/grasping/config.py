@@ -51,16 +51,18 @@ class SuctionConfig:
 
     max_tilt_deg: float = 40.0
     """Largest angle of the surface normal from vertical."""
+    lean_deg: float = 6.0
+    """The hand comes in upright by so much against the surface's normal: half of what the cup's bellows follow."""
     max_seeds: int = 110
     lip_conformity_m: float = 0.0015
     """Gap that the lip follows; what deviates more from a plane leaks."""
     lip_conformity_share: float = 0.1
     """... but no more than this share of the cup's radius."""
-    gap_tolerance: float = 1.0
+    gap_tolerance: float = 1.7
     """A rim that deviates by more than this times what the lip follows is out."""
     known_flat_factor: float = 1.6
     """On the conformity for items known to have plane faces: shiny ones are measured with 2 mm of noise."""
-    min_rim_support: float = 0.92
+    min_rim_support: float = 0.75
     """Share of the rim that must lie on measured surface."""
     edge_margin_m: float = 0.004
     """Beyond the rim: surface out to here makes the seal safe against errors of position."""
@@ -71,7 +73,7 @@ class SuctionConfig:
     """Working vacuum below ambient of the cell's ejector."""
     seal_safety: float = 1.6
     """Divides the holding force."""
-    least_acceleration: float = 0.5
+    least_acceleration: float = -5.0
     """A seal that is trusted with less is out, m/s^2."""
     friction: float = 0.5
     """Between lip and surface, against sliding."""
@@ -88,7 +90,7 @@ class SuctionConfig:
 class ClearanceConfig:
     """Room for the hand."""
 
-    margin_m: float = 0.002
+    margin_m: float = 0.0005
     """Distance that the hand keeps from measured points of other things."""
     wall_margin_m: float = 0.004
     """Distance from the tote's walls, which are known from the cell file."""
@@ -100,7 +102,7 @@ class ClearanceConfig:
     """Points of neighbours this close to the item's own measured surface are taken for its own edge."""
     obstacle_voxel_m: float = 0.005
     """Obstacles are thinned to one point per voxel of this size for the first pass."""
-    tolerance_points: int = 2
+    tolerance_points: int = 6
     """Points of the item itself that may lie in a finger's way: noise of the surface."""
     reach_m: float = 0.009
     """Distances are measured up to here; more room than this is worth nothing."""
@@ -139,7 +141,18 @@ class GraspConfig:
     prices: CostConfig = field(default_factory=CostConfig)
     experience: bool = True
     """Learn from the outcomes of picks."""
-    score: Literal["learned", "analytic"] = "analytic"
+    score: Literal["learned", "analytic"] = "learned"
     """Where chances come from: forests that tries have taught, or the rating from geometry."""
+
+    @staticmethod
+    def analytic(tools: tuple[Tool, ...] = (Tool.PINCH, Tool.SUCTION)) -> GraspConfig:
+        """The yardstick: nothing learned, and strict limits in its place."""
+        return GraspConfig(
+            tools,
+            suction=SuctionConfig(gap_tolerance=1.0, min_rim_support=0.92, least_acceleration=0.5),
+            clearance=ClearanceConfig(margin_m=0.002, tolerance_points=2),
+            experience=False,
+            score="analytic",
+        )
     tcp_acceleration_max: float = 5.0
     """m/s^2, the cell's own limit; a hold is never trusted with more."""

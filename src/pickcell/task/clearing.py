@@ -1,18 +1,20 @@
-"""Clearing the way: a neighbour is taken and set down elsewhere in the source tote, so that the wanted item comes free."""
+"""Clearing the way: a neighbour is taken and put on the aside tray, or elsewhere in the source tote where there is none."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pickcell.outcome import Code, Outcome, Stage
-from pickcell.task.attempt import Attempt
+from pickcell.task.aside import ASIDE
+from pickcell.task.attempt import NOT_MOVED, Attempt
 from pickcell.task.blockers import Blocker, blockers, without_room_over
 from pickcell.task.ledger import Place
 from pickcell.task.record import PickReport
 from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import StageRunner
 from pickcell.task.targets import Target, likeliest_left, probability
-from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, Instance, Scene
+from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, Instance, PlacePlan, Scene
 
 IN_THE_WAY = frozenset((Code.NO_GRASP_FOUND, Code.UNREACHABLE, Code.APPROACH_BLOCKED, Code.NO_PATH, Code.ITEM_NOT_FOUND))
 """How a choice fails that may succeed when a neighbour has been moved."""
@@ -21,9 +23,13 @@ HELD_DOWN = frozenset((Code.SEAL_NOT_MADE, Code.SEAL_LOST, Code.SLIPPED, Code.MI
 COVERING = 0.2
 """After such a failure a neighbour is moved that is at least this much in the way."""
 TRIED = 6
-"""Neighbours whose grasps are looked at, those most in the way first."""
+"""Neighbours whose grasps are looked at together, those most in the way first."""
+HARDLY = 0.01
+"""How much something is in the way that is so only by filling the tote."""
 LEAST_QUALITY = 0.25
 """Grasps that are worse are not worth a try: they mostly fail, and stir the heap."""
+MOST_MOVED = 2
+"""Times that one neighbour is moved for one pick."""
 AGAIN = 0.3
 """How much less sense it makes to move what has been moved before in the same pick."""
 
@@ -53,6 +59,8 @@ class Clearing(Attempt):
         self._moves = moves
         self._covering = covering
         self._said = ""
+        self.left_source = False
+        """What was taken has been on its way to the tray."""
 
     def run(self) -> Outcome[None]:
         """Take the neighbour that is most in the way and can be taken, and set it down where it is not. Fails with
@@ -83,30 +91,41 @@ class Clearing(Attempt):
     def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
         wanted = self._wanted_instance(scene)
         in_source = self._manifest()
+        found = self._blockers(scene, wanted)
+        for some in (found[i : i + TRIED] for i in range(0, len(found), TRIED)):
+            options = self._options(scene, some, in_source)
+            for _, target in sorted(options, key=lambda option: -option[0]):
+                planned = self._plan_for(scene, target)
+                if planned.ok:
+                    self.sku = target.sku
+                    self._moves.moved.append(target.instance.id)
+                    self._said = f"Moved instance {target.instance.id} ({target.sku}) out of the way."
+                    return planned
+        return Outcome.failure(Code.NO_GRASP_FOUND, f"Nothing that is in the way of {self._wanted} can be moved.")
+
+    def _options(self, scene: Scene, some: list[Blocker], in_source: Mapping[str, int]) -> list[tuple[float, Target]]:
+        """Those that have a grasp worth a try, each with how much sense it makes to move it."""
         options: list[tuple[float, Target]] = []
-        for blocker in self._blockers(scene, wanted):
+        for blocker in some:
             sku = likeliest_left(blocker.instance, in_source)
-            if not sku:
+            if not sku or self._moves.moved.count(blocker.instance.id) >= MOST_MOVED:
                 continue
             with self.stages.computing():
                 selected = self.ports.grasp.select(scene, blocker.instance.id, sku)
             quality = selected.unwrap().ranked[0].quality if selected.ok else 0.0
             if quality >= LEAST_QUALITY:
                 options.append((self._use(blocker, quality), Target(blocker.instance, sku, selected)))
-        for _, target in sorted(options, key=lambda option: -option[0]):
-            planned = self._plan_for(scene, target)
-            if planned.ok:
-                self.sku = target.sku
-                self._moves.moved.append(target.instance.id)
-                self._said = f"Moved instance {target.instance.id} ({target.sku}) out of the way."
-                return planned
-        return Outcome.failure(Code.NO_GRASP_FOUND, f"Nothing that is in the way of {self._wanted} can be moved.")
+        return options
 
     def _blockers(self, scene: Scene, wanted: Instance | None) -> list[Blocker]:
-        if not self._covering:
-            return blockers(scene, wanted.id if wanted else None)[:TRIED]
-        found = blockers(scene, wanted.id) if wanted else []
-        return [blocker for blocker in found if blocker.weight >= COVERING][:TRIED]
+        """What is in the way, the worst first, and then, as everything in a full tote leans on something, what is not."""
+        if self._covering:
+            found = blockers(scene, wanted.id) if wanted else []
+            return [blocker for blocker in found if blocker.weight >= COVERING][:TRIED]
+        found = blockers(scene, wanted.id if wanted else None)
+        known = {blocker.instance.id for blocker in found} | ({wanted.id} if wanted else set())
+        others = sorted((i for i in scene.instances if i.id not in known), key=lambda i: -i.exposure)
+        return found + [Blocker(instance, HARDLY) for instance in others]
 
     def _wanted_instance(self, scene: Scene) -> Instance | None:
         """The instance that is likeliest the wanted item, None when none is likely."""
@@ -117,11 +136,22 @@ class Clearing(Attempt):
     def _use(self, blocker: Blocker, quality: float) -> float:
         return blocker.weight * quality * (AGAIN if blocker.instance.id in self._moves.moved else 1.0)
 
-    def _set_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> Outcome[None]:
+    def _carry_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> tuple[Place, Outcome[PlacePlan]]:
+        """To the tray, where the cell has one with room; else to where it is not in the way in the source tote."""
+        wanted_too = self.sku in self._of.request.also_wanted
+        if ASIDE in scene.heightmaps and not wanted_too and self.task.aside_is_known():
+            self.left_source = True
+            placed = self._carry(self.task.aside.shown_in(scene), held, ASIDE)
+            if placed.code not in NOT_MOVED:
+                return Place.ASIDE, placed
+            self.left_source = False
         wanted = self._wanted_instance(scene)
         # of what nobody sees it is only known that it may be under what was just taken
         keep_clear = without_room_over(scene, wanted.id if wanted else candidate.instance_id)
-        placed = self._carry(keep_clear, held, "source")
+        return Place.SOURCE, self._carry(keep_clear, held, "source")
+
+    def _set_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> Outcome[None]:
+        place, placed = self._carry_aside(scene, held, candidate)
         self.learn(candidate, placed.code)
         if not placed.ok:
             return placed.failed_as()
@@ -129,8 +159,11 @@ class Clearing(Attempt):
         if not released.ok:
             return released
         assert self.item_id is not None, "the item is booked before it is lifted"
-        self.task.book(self.item_id, Place.SOURCE, self._of.stages.report, f"moved aside for {self._wanted}")
+        self.task.book(self.item_id, place, self._of.stages.report, f"moved aside for {self._wanted}")
         self.task.held = None
+        self._of.stages.report.moved += 1
+        if place is Place.ASIDE:
+            self.task.aside.put(scene, held, placed.unwrap())
         left = self.stages.leave()
         home = self.stages.go_home() if left.ok else left
         self.task.at_home = home.ok

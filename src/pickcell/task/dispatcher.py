@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pickcell.outcome import Code, Outcome, Recovery
@@ -37,6 +37,7 @@ MAY_WORK_LATER = frozenset(
 )
 """Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
 MOST_PUT_OFF = 2
+"""... beside tries that put neighbours aside: they make room for the others of the order."""
 
 
 class JobState(str, Enum):
@@ -63,6 +64,10 @@ class Job:
     report: PickReport | None = None
     put_off: list[PickReport] = field(default_factory=list)
     """Reports of earlier tries that failed and were put off until others of the order had made room."""
+    digs: int = 0
+    """Tries in which neighbours were moved."""
+    last_try: bool = False
+    """Nothing else of the order makes room any more: now its neighbours may be moved."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -75,8 +80,12 @@ class Dispatcher:
 
     KEEP_DONE = 1000
 
-    def __init__(self, run_pick: RunPick, changed: Callable[[Job], None] = lambda job: None) -> None:
-        """``run_pick``: :meth:`PickTask.run`. ``changed`` is called from the worker on every progress and at the end."""
+    def __init__(
+        self, run_pick: RunPick, changed: Callable[[Job], None] = lambda job: None, moves_neighbours: bool = False
+    ) -> None:
+        """``run_pick``: :meth:`PickTask.run`. ``changed`` is called from the worker on every progress and at the end.
+        ``moves_neighbours``: what ``run_pick`` does when a request says that it may; else that is not asked for."""
+        self._moves_neighbours = moves_neighbours
         self._run_pick = run_pick
         self._changed = changed
         self._queue: deque[Job] = deque()
@@ -195,6 +204,12 @@ class Dispatcher:
         job.done.set()
         self._tell(job)
 
+    def drain(self) -> None:
+        """Run all that is queued in this thread, until nothing is left or a person is needed: for a cell in one process that
+        has not been started."""
+        while not self._closing and self._queue and not self._paused and self._alert is None:
+            self._run_next(self._take_next())
+
     def _work(self) -> None:
         while True:
             with self._condition:
@@ -202,20 +217,37 @@ class Dispatcher:
                     self._condition.wait()
                 if self._closing:
                     return
-                job = self._queue.popleft()
-                job.state = JobState.RUNNING
-                self._current = job
-            # put off, and nothing has made room since: a further try would end the same
-            hopeless = bool(job.put_off) and not self._moved_since(job)
-            if hopeless:
-                job.report = job.put_off.pop()
-            else:
-                self._run_guarded(job)
-            self._current = None
-            if hopeless or not self._put_off(job):
-                job.state = JobState.DONE
-                job.done.set()
-            self._tell(job)
+                job = self._take_next()
+            self._run_next(job)
+
+    def _take_next(self) -> Job:
+        job = self._queue.popleft()
+        job.state = JobState.RUNNING
+        self._current = job
+        return job
+
+    def _run_next(self, job: Job) -> None:
+        """What lies free of an order comes first; neighbours are moved for what is left when nothing else makes room."""
+        waiting = [other for other in self._queue if self._same_order(job, other)]
+        # put off, and nothing has made room since: without moving anything a further try would end the same
+        hopeless = bool(job.put_off) and not self._moved_since(job)
+        job.last_try = hopeless or not waiting
+        if hopeless and not self._moves_neighbours:
+            job.report = job.put_off.pop()
+        else:
+            also = frozenset(other.request.sku for other in waiting)
+            job.request = replace(job.request, may_move=job.last_try, also_wanted=also)
+            self._run_guarded(job)
+            job.digs += job.report is not None and job.report.moved > 0
+        self._current = None
+        if not self._put_off(job):
+            job.state = JobState.DONE
+            job.done.set()
+        self._tell(job)
+
+    @staticmethod
+    def _same_order(job: Job, other: Job) -> bool:
+        return bool(job.request.order_id) and job.request.order_id == other.request.order_id
 
     def _run_guarded(self, job: Job) -> None:
         """The worker must outlive everything: without it the cell takes jobs and never runs them."""
@@ -231,8 +263,9 @@ class Dispatcher:
         if report is None or report.code not in MAY_WORK_LATER or report.needs_person or job.cancelled.is_set():
             return False
         with self._condition:
-            others = [i for i, other in enumerate(self._queue) if other.request.order_id == job.request.order_id]
-            if not job.request.order_id or not others or len(job.put_off) >= MOST_PUT_OFF:
+            others = [i for i, other in enumerate(self._queue) if self._same_order(job, other)]
+            made_room = job.last_try and report.moved > 0  # for others, and perhaps for itself
+            if not others or (job.last_try and not made_room) or len(job.put_off) >= MOST_PUT_OFF + job.digs:
                 return False
             job.put_off.append(report)
             job.report, job.progress, job.state = None, None, JobState.QUEUED
@@ -240,10 +273,12 @@ class Dispatcher:
         return True
 
     def _moved_since(self, job: Job) -> bool:
-        """Whether another piece of the order has been delivered since this job was last put off."""
+        """Whether another piece of the order has been delivered, or has had neighbours put aside, since this job was last
+        put off."""
         since = job.put_off[-1].started_unix_s
-        reports = [j.report for j in self._jobs.values() if j.request.order_id == job.request.order_id]
-        return any(r is not None and r.placed and r.started_unix_s > since for r in reports)
+        others = [j for j in self._jobs.values() if self._same_order(job, j)]
+        reports = [r for j in others for r in (j.report, *j.put_off) if r is not None and r is not job.put_off[-1]]
+        return any((r.placed or r.moved > 0) and r.started_unix_s > since for r in reports)
 
     def _failed(self, job: Job, error: Exception) -> None:
         request = job.request

@@ -22,6 +22,8 @@ T = TypeVar("T")
 class Place(str, Enum):
     SOURCE = "source"
     HAND = "hand"
+    ASIDE = "aside"
+    """On the aside tray: it was in the way of something else."""
     DESTINATION = "destination"
     NEEDS_PERSON = "needs_person"
 

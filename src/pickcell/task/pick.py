@@ -14,6 +14,7 @@ from pickcell.catalogue import Catalogue
 from pickcell.cell import HandConfig
 from pickcell.outcome import Code, Outcome, Recovery
 from pickcell.ports import CellPorts
+from pickcell.task.aside import AsideTray
 from pickcell.task.attempt import Attempt
 from pickcell.task.clearing import HELD_DOWN, IN_THE_WAY, Clearing, Moves
 from pickcell.task.held import Held
@@ -75,6 +76,7 @@ class PickTask:
         self.scene_is_fresh = False
         """Nothing has moved since ``last_scene`` was seen."""
         self.at_home = False
+        self.aside = AsideTray()
         self.fallen: int | None = None
         """Ledger id of an item of the running pick that left the hand on the way and may lie in the tote."""
         self.fallen_sku = ""
@@ -148,25 +150,34 @@ class PickTask:
             return Outcome(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
 
+    def aside_is_known(self) -> bool:
+        """Whether the cell remembers all that lies on its aside tray: not after a restart with something on it."""
+        booked = sum(self.ledger.counts(Place.ASIDE).values())
+        if booked == 0:
+            self.aside.clear()
+        return booked <= self.aside.count
+
     def _may_clear(self, request: PickRequest, outcome: Outcome[None], moves: Moves) -> bool:
         """A particular item that lies in the tote, nothing in the hand, and patience left. What fell from the hand and is
         seen no more may lie anywhere."""
         somewhere = self.fallen is not None and (self.fallen_sku != request.sku or outcome.code is Code.ITEM_NOT_FOUND)
         free = self.held is None and not somewhere
-        return request.sku != ANY_ITEM and free and len(moves.moved) < self.config.max_moved
+        return request.sku != ANY_ITEM and request.may_move and free and len(moves.moved) < self.config.max_moved
 
     def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves, covering: bool = False) -> Outcome[None]:
         """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as
         something was moved; the failure is returned when nothing was. ``covering``: see :class:`Clearing`."""
         before, fallen = len(moves.moved), (self.fallen, self.fallen_sku)
-        cleared = Clearing(attempt, moves, covering).run()
+        clearing = Clearing(attempt, moves, covering)
+        cleared = clearing.run()
         if self._must_stand_still(cleared):
             return cleared
         empty = self._clear_hand(stages, "was being moved aside")
         if not empty.ok:
             return empty
-        if self.fallen is not None and self.fallen != fallen[0]:  # it was over the source tote all the way
-            self.book(self.fallen, Place.SOURCE, stages.report, "fell back into the tote while being moved aside")
+        if self.fallen is not None and self.fallen != fallen[0]:
+            if not clearing.left_source:  # it was over the source tote all the way
+                self.book(self.fallen, Place.SOURCE, stages.report, "fell back into the tote while being moved aside")
             self.fallen, self.fallen_sku = fallen
         return cleared if len(moves.moved) == before else Outcome.success(None)
 
@@ -196,6 +207,9 @@ class PickTask:
         if request.sku == ANY_ITEM and not counts:
             return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, "Nothing is left in the source tote.")
         if request.sku != ANY_ITEM and counts.get(request.sku, 0) < 1:
+            if self.ledger.counts(Place.ASIDE).get(request.sku, 0) > 0:
+                said = f"SKU '{request.sku}' lies on the aside tray: put it back into the source tote and set the manifest."
+                return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, said)
             return Outcome.failure(Code.ITEM_NOT_IN_MANIFEST, f"SKU '{request.sku}': none left in the source tote.")
         booked = self.ledger.record_job(request.job_id, request.sku, "running")
         return Outcome.success(None) if booked.ok else booked.failed_as()

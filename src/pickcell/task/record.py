@@ -48,6 +48,8 @@ class PickReport:
     """True when the wanted item was released in the destination tote and seen to be gone from the hand."""
     needs_person: str = ""
     """What a person must look at, although the cell may go on: an item whose place is not known."""
+    moved: int = 0
+    """Neighbours that were put aside for it."""
     put_off: list[str] = field(default_factory=list)
     """How earlier tries of this piece ended, which were put off until others of the order had made room."""
     mass_kg: float | None = None

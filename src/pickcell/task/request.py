@@ -25,6 +25,10 @@ class PickRequest:
     """Or ANY_ITEM."""
     order_id: str = ""
     line: int = 0
+    may_move: bool = True
+    """Neighbours may be moved out of the way, as far as the cell is configured to."""
+    also_wanted: frozenset[str] = frozenset()
+    """SKUs that the same order still waits for: they are not put on the aside tray."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""What outcomes teach: a product whose behaviour contradicts what its looks promise, picked many times, with and without.
+
+In every tote lie a box whose cardboard lets air through (a cup that seals on it holds nothing) and some other things. They
+are picked in turns, each from the same state of the tote (a fork of the simulated world), so that both arms of the
+experiment meet the same totes; only what the choice has learned differs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pickcell.catalogue import load_catalogue
+from pickcell.grasping import GraspSelector
+from pickcell.grasping.config import GraspConfig
+from pickcell.outcome import Code
+from pickcell.task.targets import likeliest_left
+from pickcell.values import Scene
+from pickcell_sim.bench.result import Metric
+from pickcell_sim.bench.statistics import wilson
+from pickcell_sim.bench.suites import Suite, draw_tote
+from pickcell_sim.bench.trial import Setup, Trial
+from pickcell_sim.filling.fill import FillError
+from pickcell_sim.hand.lip import Surface, surface_of
+from pickcell_sim.tries.attempt import GraspTry, try_grasp
+from pickcell_sim.tries.forked import ForkError, forked
+from pickcell_sim.world import ItemBody
+
+POROUS = Surface(0.0, 3e-6)
+"""Cardboard that breathes: so much air comes through that the ejector builds up no vacuum (assumed)."""
+STRETCHES = (10, 50, 200)
+TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One pick of the experiment."""
+
+    learning: bool
+    contrary: bool
+    tool: str
+    success: bool
+
+
+def run_lessons(suite: Suite, contrary: str, seeds: range, rounds: int, say: Callable[[str], None]) -> list[Lesson]:
+    """``contrary``: SKU that becomes porous. In each seed's tote it and every other item are picked ``rounds`` times.
+    Totes in which it cannot be told or taken count as they are."""
+    catalogue = load_catalogue()
+    cell = suite.load_cell()
+    taught = GraspSelector(cell, catalogue, GraspConfig())
+    untaught = GraspSelector(cell, catalogue, GraspConfig(experience=False))
+    lessons: list[Lesson] = []
+    for seed in seeds:
+        contents = draw_tote(suite, seed, catalogue).contents
+        manifest = {contrary: 1} | {sku: 1 for sku in list(contents.manifest)[:3] if sku != contrary}
+        contents = type(contents)(seed, manifest)
+        with tempfile.TemporaryDirectory(prefix="pickcell-lessons-") as folder:
+            try:
+                trial = Trial(cell, catalogue, contents, Path(folder), Setup(fill=suite.fill, charge=False))
+            except FillError as error:
+                say(f"seed {seed}: {error}")
+                continue
+            with trial:
+                trial.driver.cup.surface_of = partial(_porous, contrary)
+                scene = trial.ports.observe(manifest, 0.0).value
+                if scene is None:
+                    continue
+                trial.task.last_scene = scene
+                for _ in range(rounds):
+                    for learning, selector in ((True, taught), (False, untaught)):
+                        trial.ports.selector = selector
+                        lessons += _one_round(trial, scene, manifest, contrary, learning, Path(folder))
+        told = [each for each in lessons if each.contrary and each.learning]
+        say(f"seed {seed}: {len(told)} picks of {contrary}, {sum(not each.success for each in told)} failed with learning")
+    return lessons
+
+
+def _one_round(
+    trial: Trial, scene: Scene, manifest: dict[str, int], contrary: str, learning: bool, folder: Path
+) -> list[Lesson]:
+    """Every item of the tote picked once, each from the same state, in the same order."""
+    out = []
+    for sku in manifest:
+        found = [i for i in scene.instances if likeliest_left(i, manifest) == sku]
+        decision = trial.ports.selector.select(scene, found[0].id, sku) if found else None
+        if decision is None or not decision.ok:
+            continue
+        first = decision.unwrap().ranked[0]
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            try:
+                made: GraspTry = forked(partial(try_grasp, trial, scene, first, sku, "lesson", Path(own)), TIMEOUT_S)
+            except ForkError:
+                continue
+        if made.was_tried:
+            if learning:
+                trial.ports.selector.learn(first, sku, Code(made.code))
+            out.append(Lesson(learning, sku == contrary, made.tool, made.success))
+    return out
+
+
+def _porous(contrary: str, item: ItemBody | None) -> Surface:
+    return POROUS if item is not None and item.name == contrary else surface_of(item)
+
+
+def learning_metrics(lessons: list[Lesson]) -> dict[str, Metric]:
+    """Failures in the first 10, 50 and 200 picks of the contrary product, and the success of all others, both ways."""
+    out: dict[str, Metric] = {}
+    for learning in (True, False):
+        how = "learning" if learning else "fixed"
+        contrary = np.array([not each.success for each in lessons if each.contrary and each.learning is learning])
+        others = [each.success for each in lessons if not each.contrary and each.learning is learning]
+        for n in STRETCHES:
+            if len(contrary) >= n:
+                low, value, high = (n * v for v in _ordered(wilson(int(contrary[:n].sum()), n)))
+                out[f"failures_in_{n}_{how}"] = Metric(value, low, high, f"failures in the first {n} picks")
+        if others:
+            out[f"others_success_{how}"] = Metric.of(wilson(sum(others), len(others)), "share")
+    return out
+
+
+def _ordered(triple: tuple[float, float, float]) -> tuple[float, float, float]:
+    """(low, value, high) of (value, low, high)."""
+    value, low, high = triple
+    return low, value, high
