@@ -155,3 +155,18 @@ def reliability(results: Sequence[BenchResult], path: Path) -> Path:
     axes.set(xlabel="confidence", ylabel="share of points within 5 mm of the true surface", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False, fontsize=8)
     return _save(figure, path)
+
+
+def chances(told: dict[str, list[list[float]]], path: Path) -> Path:
+    """What chances of grasps are worth: share that succeeded against what was foreseen, per tool and for the choice; the
+    marks grow with the number of tries."""
+    figure, axes = plt.subplots(figsize=(4.4, 4.2), constrained_layout=True)
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--", label="as it should be")
+    for name, rows in told.items():
+        said, held, count = np.array(rows, dtype=float).reshape(-1, 3).T
+        color = COLORS.get(name, COLORS["auto"])
+        axes.plot(said, held, color=color, linewidth=1, label=f"{name}, {int(count.sum())} tries")
+        axes.scatter(said, held, s=6 + 2 * np.sqrt(count) * 3, color=color, zorder=3)
+    axes.set(xlabel="chance of success foreseen", ylabel="share that succeeded", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)

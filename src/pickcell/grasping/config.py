@@ -113,7 +113,7 @@ class RankingConfig:
     """From parts of a score to one ranking over both tools."""
 
     max_ranked: int = 32
-    max_rejected: int = 200
+    max_rejected: int = 60
     max_per_tool: int = 20
     distance_m: float = 0.010
     """Grasps nearer than this and turned less than the angles below are the same grasp."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pickcell.cell import HandConfig
 
@@ -64,26 +64,30 @@ class HandGeometry:
         wrist = [-WRIST_M[0] / 2, -WRIST_M[1] / 2, z, WRIST_M[0] / 2, WRIST_M[1] / 2, -tcp_m]
         return [palm, wrist]
 
-    def _fingers(self, opening_m: float, tcp_m: float) -> Boxes:
-        """(4, 6) pads left and right, then shanks left and right, drawn out along the approach."""
-        pad, y = opening_m / 2, self.hand.pad_width_m / 2
+    def _fingers(self, opening_m: ArrayLike, tcp_m: float) -> Boxes:
+        """(..., 4, 6) pads left and right, then shanks left and right, drawn out along the approach."""
+        pad, y = np.asarray(opening_m, dtype=np.float64) / 2, self.hand.pad_width_m / 2
         shank, step = pad + self.hand.cup_radius_m + SHANK_CLEARANCE_M, self.tip_m - FINGER_PAD_M + 0.006
-        top = PALM_M[2] - tcp_m - self.standoff_m
-        thick = self.hand.finger_thickness_m
-        boxes = []
-        for inner, outer, tip in ((pad, pad + thick, self.tip_m), (shank, shank + SHANK_THICKNESS_M, step)):
-            boxes.append([-outer, -y, top, -inner, y, tip - tcp_m])
-            boxes.append([inner, -y, top, outer, y, tip - tcp_m])
-        return np.array(boxes)
+        boxes = np.empty((*pad.shape, 4, 6))
+        boxes[..., 1], boxes[..., 2], boxes[..., 4] = -y, PALM_M[2] - tcp_m - self.standoff_m, y
+        parts = ((pad, self.hand.finger_thickness_m, self.tip_m), (shank, SHANK_THICKNESS_M, step))
+        for k, (inner, thick, tip) in enumerate(parts):
+            boxes[..., 2 * k, 0], boxes[..., 2 * k, 3] = -inner - thick, -inner
+            boxes[..., 2 * k + 1, 0], boxes[..., 2 * k + 1, 3] = inner, inner + thick
+            boxes[..., 2 * k : 2 * k + 2, 5] = tip - tcp_m
+        return boxes
 
-    def pinch_fingers(self, opening_m: float) -> Boxes:
-        """(4, 6) fingers at this opening, pads before shanks, in ``tcp_pinch``."""
+    def pinch_fingers(self, opening_m: ArrayLike) -> Boxes:
+        """(..., 4, 6) fingers at these openings (...), pads before shanks, in ``tcp_pinch``."""
         return self._fingers(opening_m, self.pinch_m)
 
-    def pinch_between(self, opening_m: float) -> Boxes:
-        """(1, 6) what the pads enclose and sweep while they close, in ``tcp_pinch``."""
-        y = self.hand.pad_width_m / 2
-        return np.array([[-opening_m / 2, -y, -self.pad_below_m, opening_m / 2, y, self.hand.pad_to_tip_m]])
+    def pinch_between(self, opening_m: ArrayLike) -> Boxes:
+        """(..., 1, 6) what the pads enclose and sweep while they close, in ``tcp_pinch``."""
+        half, y = np.asarray(opening_m, dtype=np.float64) / 2, self.hand.pad_width_m / 2
+        boxes = np.empty((*half.shape, 1, 6))
+        boxes[..., 0, 0], boxes[..., 0, 3] = -half, half
+        boxes[..., 0, 1:3], boxes[..., 0, 4:] = (-y, -self.pad_below_m), (y, self.hand.pad_to_tip_m)
+        return boxes
 
     def pinch_body(self) -> Boxes:
         """(3, 6) palm, wrist and the retracted cup between the fingers, in ``tcp_pinch``."""

@@ -114,8 +114,8 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     n, c = len(poses), config.clearance
     options = np.minimum(width_m[:, None] + 2.0 * np.array(config.pinch.clearances_m), hand.hand.opening_max_m)
     levels = options.shape[1]
-    fingers = np.array([[hand.pinch_fingers(o) for o in row] for row in options]).reshape(n, levels * N_FINGER, 6)
-    between = np.array([[hand.pinch_between(o)[0] for o in row] for row in options]).reshape(n, levels, 6)
+    fingers = hand.pinch_fingers(options).reshape(n, levels * N_FINGER, 6)
+    between = hand.pinch_between(options).reshape(n, levels, 6)
     body = np.broadcast_to(hand.pinch_body(), (n, 3, 6))
     boxes = np.concatenate([fingers, between, body], axis=1)
     distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
@@ -228,7 +228,7 @@ def _pads_blocked(batch: pinch.PinchBatch, around: Surroundings, hand: HandGeome
     """(C,) do even the narrowest open pads meet a neighbour? A quick look at two boxes before all of the hand is checked,
     so that in clutter the candidates that are checked are not all from the same blocked side."""
     widths = np.minimum(batch.width_m + 2.0 * min(config.pinch.clearances_m), hand.hand.opening_max_m)
-    pads = np.array([hand.pinch_fingers(w)[:2] for w in widths]).reshape(len(batch), 2, 6)
+    pads = hand.pinch_fingers(widths)[:, :2]
     distance, _ = box_distances(batch.poses, pads, around.obstacles.hard_thin, config.clearance.margin_m)
     return np.asarray(distance.min(axis=1, initial=np.inf) < config.clearance.margin_m)
 

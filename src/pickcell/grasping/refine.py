@@ -20,8 +20,10 @@ FORCE, ACCELERATION = "force_n", "used_mps2"
 class RefineConfig:
     """What is tried, as factors on the analytic force and acceleration."""
 
-    forces: tuple[float, ...] = (0.6, 0.8, 1.0, 1.25)
+    forces: tuple[float, ...] = (0.75, 1.0, 1.4)
     accelerations: tuple[float, ...] = (0.6, 1.0)
+    worth_s: float = 0.5
+    """A variant has to be so much cheaper than the candidate as it is: of two alike the careful analytic hold is taken."""
     least_force_n: float = 6.0
     least_mps2: float = 1.0
 
@@ -34,9 +36,11 @@ def variants(table: CandidateTable, config: RefineConfig, force_max_n: float) ->
     return concat([_with(table, force, acceleration, config, force_max_n) for force, acceleration in pairs])
 
 
-def cheapest(varied: CandidateTable, count: int) -> CandidateTable:
-    """Of each of ``count`` candidates the variant that costs least, in the order of the candidates."""
-    cost = varied.cost_s.reshape(-1, count)
+def cheapest(varied: CandidateTable, count: int, worth_s: float) -> CandidateTable:
+    """Of each of ``count`` candidates the variant that costs least, in the order of the candidates; the candidate as it is
+    unless that is ``worth_s`` seconds dearer."""
+    cost = varied.cost_s.reshape(-1, count).copy()
+    cost[0] -= worth_s
     best = np.argmin(np.where(np.isfinite(cost), cost, np.inf), axis=0)
     return varied.take(best * count + np.arange(count))
 

@@ -163,7 +163,7 @@ class GraspSelector:
             return good
         varied = self._worth.of(variants(good, self.config.refine, self.hand.hand.pinch_force_max_n), known)
         behind = good.cost_s - varied.cost_s[: len(good)]  # what further yaws of one place were made dearer by
-        refined = cheapest(varied, len(good)).dearer(behind)
+        refined = cheapest(varied, len(good), self.config.refine.worth_s).dearer(behind)
         return refined.take(refined.reason == "")
 
     def _decide(

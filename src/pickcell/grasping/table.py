@@ -67,11 +67,11 @@ class CandidateTable:
         return replace(self, measures=self.measures | shared)
 
     def values(self, instance_id: int, standoff_m: float) -> list[GraspCandidate]:
-        """As candidates, in this order; a rejected one has quality 0."""
+        """As candidates, in this order; a rejected one has quality 0, and of its measures only the parts of its rating."""
         out = []
-        named = self.scores | self.measures
         for i in range(len(self)):
             rejection = str(self.reason[i])
+            named = self.scores if rejection else self.scores | self.measures
             out.append(
                 GraspCandidate(
                     tool=self.tool,

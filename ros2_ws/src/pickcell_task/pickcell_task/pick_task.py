@@ -53,12 +53,15 @@ class PickTaskParameters:
     heartbeat_max_age_s: float
     reading_max_age_s: float
     ready_wait_s: float
+    max_moved: int
 
     def __post_init__(self) -> None:
         above_zero = [f.name for f in fields(self) if f.name.endswith("_s") and f.name != "ready_wait_s"]
         for name in above_zero:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.max_moved < 0:
+            raise ValueError(f"max_moved must be >= 0, got {self.max_moved}")
 
 
 class PickTaskApp:
@@ -69,7 +72,7 @@ class PickTaskApp:
         catalogue = load_catalogue(parameters.catalogue) if parameters.catalogue else load_catalogue()
         self._ledger = Ledger(below_root(parameters.ledger_file))
         self._paperwork = Paperwork(below_root(parameters.report_directory), cell.name)
-        self._dispatcher = Dispatcher(self._pick, self._changed)
+        self._dispatcher = Dispatcher(self._pick, self._changed, moves_neighbours=parameters.max_moved > 0)
         limits = CallLimits(
             parameters.service_wait_s, parameters.observe_timeout_s, parameters.select_timeout_s, parameters.plan_timeout_s
         )
@@ -82,7 +85,8 @@ class PickTaskApp:
             self._dispatcher.interrupted,
             SCENE_KEEPS_S,
         )
-        self._task = PickTask(self._cell, catalogue, self._ledger, TaskConfig(hand=cell.hand), self._paperwork.directory)
+        config = TaskConfig(hand=cell.hand, max_moved=parameters.max_moved)
+        self._task = PickTask(self._cell, catalogue, self._ledger, config, self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
         self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end
         self._board = Board(self.node, self._desk, self._ledger, self._cell, CellStatistics())

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pickcell.network import ModelError
+from pickcell_sim.bench.grasp.command import grasp
 from pickcell_sim.bench.plots import reliability
 from pickcell_sim.bench.see.run import METHODS, result_of, run, run_moving
 from pickcell_sim.bench.see.tracks import sequences
@@ -17,12 +18,13 @@ from pickcell_sim.bench.suite_command import FAILED, wide_console
 from pickcell_sim.data.scene_file import SceneFileError, scene_files
 from pickcell_sim.items.spec import REPOSITORY
 
-app = typer.Typer(help="Measure what was learned, on scenes made by ./cell data.", no_args_is_help=True)
+app = typer.Typer(help="Measure what was learned, on items that nothing was trained on.", no_args_is_help=True)
+app.command()(grasp)
 
 
 @app.callback()
 def main() -> None:
-    """Measure what was learned, on scenes made by ./cell data."""
+    """Measure what was learned, on items that nothing was trained on."""
 
 
 @app.command()

@@ -1,0 +1,67 @@
+"""``./cell eval grasp``: are chances true, what scoring costs, and what outcomes teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pickcell.network import ModelError
+from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
+from pickcell_sim.bench.grasp.learning import learning_metrics, run_lessons
+from pickcell_sim.bench.grasp.speed import speed_metrics
+from pickcell_sim.bench.plots import chances
+from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
+from pickcell_sim.bench.suite_command import FAILED, wide_console
+from pickcell_sim.bench.suites import load_suite
+from pickcell_sim.items.spec import REPOSITORY
+from pickcell_sim.tries.records import TryFileError, load_tries
+
+CONTRARY = "box-008"
+"""Test item that becomes porous in the lessons."""
+
+
+def grasp(
+    tries: Annotated[Path, typer.Option(help="Folder with judged tries of test items.")] = REPOSITORY / "var/tries/test",
+    totes: Annotated[int, typer.Option(min=0, help="Crowded totes to time the choice on; 0: leave it out.")] = 8,
+    lessons: Annotated[int, typer.Option(min=0, help="Totes for learning from outcomes; 0: leave it out.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first of those totes.")] = 820_000,
+    json: Annotated[Path | None, typer.Option(help="Keep the result and a plot in this folder.")] = None,
+) -> None:
+    """Chances against outcomes, the time of choosing, and what outcomes teach.
+
+    The tries: ./cell tries --judged --split test -n 48 --seed 810000 --folder var/tries/test
+
+    With lessons (200 picks of a contrary product, with and without learning; half an hour): --lessons 20
+    """
+    console = wide_console()
+    suite = load_suite("tote")
+    metrics: dict[str, Metric] = {}
+    told: dict[str, list[list[float]]] = {}
+    try:
+        judged = load_tries(tries)
+        metrics |= calibration_metrics(judged)
+        told = {name: reliability_rows(mine) for name, mine in groups(judged).items() if mine}
+        if totes:
+            console.print(f"timing the choice in {totes} totes of 25 items ...", highlight=False)
+            metrics |= speed_metrics(suite, range(seed, seed + totes))
+        if lessons:
+            seeds = range(seed + 1000, seed + 1000 + lessons)
+            metrics |= learning_metrics(
+                run_lessons(suite, CONTRARY, seeds, rounds, lambda text: console.print(text, highlight=False))
+            )
+    except (TryFileError, ModelError) as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(FAILED) from None
+    table = Table("metric", "value (95 %)", "unit")
+    for name, metric in metrics.items():
+        table.add_row(name, metric.text(), metric.unit)
+    console.print(table)
+    if json is not None:
+        config = {"tries": str(tries), "totes": totes, "lessons": lessons, "rounds": rounds, "reliability": told}
+        result = BenchResult("grasp", seed, len(judged), config, machine_facts(), commit_id(REPOSITORY), metrics)
+        result.write(json / "grasp.json")
+        console.print(f"kept in {json / 'grasp.json'} and {chances(told, json / 'grasp-reliability.png')}", highlight=False)
