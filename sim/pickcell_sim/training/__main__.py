@@ -89,16 +89,26 @@ def completion(
 @app.command()
 def grasps(
     tries: Annotated[Path, typer.Option(help="Folder with tries on training items.")] = REPOSITORY / "var/tries/train",
+    as_chosen: Annotated[
+        Path | None, typer.Option(help="Only calibrate the forests that are there, on judged tries in this folder.")
+    ] = None,
     models: Models = MODELS,
     seed: Seed = 0,
 ) -> None:
-    """The chances of grasps, from what ./cell tries has made. Takes a minute or two; needs no torch."""
-    from pickcell_sim.training.grasps import GraspTraining, train
+    """The chances of grasps, from what ./cell tries has made. Takes a minute or two; needs no torch.
+
+    Then calibrate them on what the cell would choose: ./cell tries --judged --split validation -n 28 --seed 830000
+    --folder var/tries/validation, and ./cell train grasps --as-chosen var/tries/validation
+    """
+    from pickcell_sim.training.grasps import GraspTraining, calibrate_as_chosen, train
     from pickcell_sim.tries.records import TryFileError
 
     console = wide_console()
     try:
-        _run(lambda say: train(GraspTraining(tries, models, seed), say) and None, None, console)
+        if as_chosen is not None:
+            _run(lambda say: calibrate_as_chosen(as_chosen, models, say) and None, None, console)
+        else:
+            _run(lambda say: train(GraspTraining(tries, models, seed), say) and None, None, console)
     except (TryFileError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None

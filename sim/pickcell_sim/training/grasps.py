@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,7 @@ from pickcell.grasping.chance import (
     RATING,
     Description,
     Head,
+    LearnedChances,
     Platt,
     Spread,
     ToolModel,
@@ -34,6 +36,10 @@ from pickcell_sim.tries.records import load_tries
 F64 = NDArray[np.float64]
 Say = Callable[[str], None]
 
+CARD = "grasps.md"
+AS_CHOSEN = (
+    "Calibrated afterwards on what the cell would choose (`./cell train grasps --as-chosen FOLDER`), validation items:"
+)
 FOLDS = 5
 ROUNDS, PATIENCE = 600, 40
 NAMELESS_WEIGHT = 0.25
@@ -128,14 +134,39 @@ def train(job: GraspTraining, say: Say = print) -> Description:
         card.append(_card_row(tool, data, success, harm))
     description = Description(tools=tools, spread=spread)
     (job.models / DESCRIPTION).write_text(json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
-    (job.models / "grasps.md").write_text(_card(job, tries, card))
+    (job.models / CARD).write_text(_card(job, tries, card))
+    return description
+
+
+def calibrate_as_chosen(judged: Path, models: Path, say: Say = print) -> Description:
+    """Calibrate the chances of success of the forests in ``models`` anew, on tries of what the cell would choose.
+
+    The best of many candidates looks better than it is. ``judged``: tries of ``./cell tries --judged`` with items of neither
+    training nor test. Raises TryFileError, ModelError, ValueError for too few tries.
+    """
+    tries = load_tries(judged)
+    description = LearnedChances(models).description
+    tools, said = {}, []
+    for tool, model in description.tools.items():
+        data = ToolTries.of(tries, tool)
+        forest = lightgbm.Booster(model_file=str(models / model.success.file))
+        raw = np.asarray(forest.predict(data.inputs(model.inputs), raw_score=True), dtype=np.float64)
+        before, after = model.success.calibration, _platt(raw, data.success)
+        errors = [calibration_error(sigmoid(c.slope * raw + c.offset), data.success) for c in (before, after)]
+        text = f"{tool.value}: {len(data)} tries, calibration error {errors[0]:.3f} -> {errors[1]:.3f} on the same tries"
+        say(text)
+        said.append(f"- {text}")
+        tools[tool] = model.model_copy(update={"success": model.success.model_copy(update={"calibration": after})})
+    description = description.model_copy(update={"tools": tools})
+    (models / DESCRIPTION).write_text(json.dumps(description.model_dump(mode="json"), indent=1) + "\n")
+    card = models / CARD
+    kept = card.read_text().split(AS_CHOSEN)[0].rstrip() if card.exists() else ""
+    card.write_text(f"{kept}\n\n{AS_CHOSEN}\n\n" + "\n".join(said) + "\n")
     return description
 
 
 def _fit(data: ToolTries, y: NDArray[np.bool_], names: tuple[str, ...], seed: int, say: Say, what: str) -> Fitted:
     """Folds keep all tries of a product together: what is said of a fold's products is said by trees that never met them."""
-    import lightgbm
-
     X, nameless, kind = data.inputs(names), data.inputs(names, nameless=True), [names.index(KIND)]
     sign = 1 if what.endswith("success") else -1
     constraints = [sign * BETTER.get(name, 0) for name in names]
