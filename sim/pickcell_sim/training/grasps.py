@@ -47,7 +47,7 @@ NAMELESS_WEIGHT = 0.25
 TREES = {
     "objective": "binary", "learning_rate": 0.03, "num_leaves": 12, "min_data_in_leaf": 25, "feature_fraction": 0.5,
     "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "cat_smooth": 20.0, "cat_l2": 20.0,
-    "verbosity": -1, "num_threads": 2, "deterministic": True, "force_row_wise": True,
+    "verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True,
 }  # fmt: skip
 BETTER = {
     "exposure": 1, "trust": 1, "room_mm": 1, "soft_points": -1, "unseen_share": -1, "offset_mm": -1, "gap_mm": -1,
