@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pickcell_sim.bench.parallel import run_here, run_in_pool
-from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
+from pickcell_sim.bench.shown import run_shown
+from pickcell_sim.bench.suite_command import FAILED, wide_console
 from pickcell_sim.bench.suites import SuiteError, load_suite
 from pickcell_sim.data.generate import SceneJob, Variety, make_scenes
 from pickcell_sim.data.sequence import Movement, SequenceJob
@@ -58,27 +57,10 @@ def data(
     missing = [job for job in jobs if not job.is_done(folder)]
     if len(missing) < len(jobs):
         console.print(f"{len(jobs) - len(missing)} of {len(jobs)} fills are there already.")
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    failed = 0
     work = partial(make_scenes, folder=folder)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("fills", total=len(missing))
-        finished = run_in_pool(work, missing, workers) if workers else run_here(work, missing)
-        try:
-            for done, each in enumerate(finished, 1):
-                progress.advance(task)
-                if each.result is None:
-                    failed += 1
-                    console.print(f"[red]{each.job.names[0]}: {each.error}[/red]", highlight=False)
-                elif not console.is_terminal and (done % 10 == 0 or done == len(missing)):
-                    console.print(f"{done} of {len(missing)} fills", highlight=False)
-        except KeyboardInterrupt:
-            console.print(f"Interrupted. What is finished is kept in {folder}; the same command goes on.")
-            raise typer.Exit(INTERRUPTED) from None
+    made = run_shown(work, missing, workers, console, "fills", lambda job: job.names[0], str(folder))
     console.print(f"{len(list(folder.glob('*.scene.npz')))} scenes in {folder}", highlight=False)
-    if failed == len(missing) and missing:
+    if missing and not made:
         raise typer.Exit(FAILED)
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pickcell_sim.bench.parallel import run_here, run_in_pool
-from pickcell_sim.bench.suite_command import FAILED, INTERRUPTED, wide_console
+from pickcell_sim.bench.shown import run_shown
+from pickcell_sim.bench.suite_command import FAILED, wide_console
 from pickcell_sim.bench.suites import Perception, SuiteError, load_suite
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.tries.generate import TryJob, make_tries
@@ -55,28 +54,10 @@ def tries(
     missing = [job for job in jobs if not job.is_done(folder)]
     if len(missing) < len(jobs):
         console.print(f"{len(jobs) - len(missing)} of {len(jobs)} totes are there already.")
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    failed = made = 0
     work = partial(make_tries, folder=folder)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("totes", total=len(missing))
-        finished = run_in_pool(work, missing, workers) if workers else run_here(work, missing)
-        try:
-            for done, each in enumerate(finished, 1):
-                progress.advance(task)
-                made += each.result or 0
-                if each.result is None:
-                    failed += 1
-                    console.print(f"[red]{each.job.name}: {each.error}[/red]", highlight=False)
-                elif not console.is_terminal and (done % 10 == 0 or done == len(missing)):
-                    console.print(f"{done} of {len(missing)} totes, {made} tries", highlight=False)
-        except KeyboardInterrupt:
-            console.print(f"Interrupted. What is finished is kept in {folder}; the same command goes on.")
-            raise typer.Exit(INTERRUPTED) from None
-    console.print(f"{made} new tries in {folder}", highlight=False)
-    if failed == len(missing) and missing:
+    counts = run_shown(work, missing, workers, console, "totes", lambda job: job.name, str(folder))
+    console.print(f"{sum(counts)} new tries in {folder}", highlight=False)
+    if missing and not counts:
         raise typer.Exit(FAILED)
 
 

@@ -139,6 +139,8 @@ class GraspConfig:
     ranking: RankingConfig = field(default_factory=RankingConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     prices: CostConfig = field(default_factory=CostConfig)
+    tcp_acceleration_max: float = 5.0
+    """m/s^2, the cell's own limit; a hold is never trusted with more."""
     experience: bool = True
     """Learn from the outcomes of picks."""
     score: Literal["learned", "analytic"] = "learned"
@@ -154,5 +156,3 @@ class GraspConfig:
             experience=False,
             score="analytic",
         )
-    tcp_acceleration_max: float = 5.0
-    """m/s^2, the cell's own limit; a hold is never trusted with more."""

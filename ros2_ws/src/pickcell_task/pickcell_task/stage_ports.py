@@ -144,7 +144,6 @@ class RosGrasp:
 
         return _answer(response, read)
 
-
     def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
         msg = GraspOutcome(sku=sku, candidate=candidate_to_msg(candidate), code=code.value)
         msg.header.stamp = self._caller.node.get_clock().now().to_msg()
