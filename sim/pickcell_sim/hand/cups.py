@@ -1,6 +1,6 @@
 """The cups and vacuum sources that a hand can be fitted with, and what vacuum a film under a cup bears.
 
-A cell names them: ``hand: {cup: 30mm, vacuum_source: ejector}``. The names, the cups' radii and the sources' vacuum are the
+A cell names them: ``hand: {cup: 20mm, vacuum_source: ejector}``. The names, the cups' radii and the sources' vacuum are the
 core's (:data:`pickcell.cell.CUP_RADII_M`, :data:`pickcell.cell.SOURCE_VACUUM_PA`); their physics is here.
 """
 
