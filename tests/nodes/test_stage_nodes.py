@@ -137,7 +137,7 @@ def test_a_look_sees_the_items_from_all_cameras(stages, scene):
     assert 2 <= len(seen.instances) <= 5, "three items lie in the tote"
     assert {view.camera.name for view in seen.views} == {camera.name for camera in CELL.cameras}
     assert all(health.used and health.age_s < 1.0 for health in seen.cameras), seen.cameras
-    assert set(seen.heightmaps) == {"source", "destination"} and seen.timings_ms["fusion"] > 0
+    assert set(seen.heightmaps) == {"source", "destination", "aside"} and seen.timings_ms["fusion"] > 0
     wait_until(lambda: bool(stages.instances), 5.0, "scene/instances is published")
     said = stages.instances[-1]
     assert [i.id for i in said.instances] == [i.id for i in seen.instances] and said.outcome.code == "ok"

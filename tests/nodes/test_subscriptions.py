@@ -41,7 +41,7 @@ DRIVER_TOPICS = (
 CELL_TOPICS = (
     r"/(scene|grasp_selector|motion_planner)/heartbeat",
     r"/scene/instances",
-    r"/grasp/candidates",
+    r"/grasp/(candidates|outcomes)",
     r"/pick/state",
     r"/stats",
     r"/alerts",

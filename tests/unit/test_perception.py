@@ -36,7 +36,7 @@ def test_scene_is_complete(scene: Scene, capture: synthetic.Capture) -> None:
     assert scene.stamp_s == 10.0
     assert abs(len(scene.instances) - len(capture.pieces)) <= 2
     assert [i.id for i in scene.instances] == list(range(1, len(scene.instances) + 1))
-    assert set(scene.heightmaps) == {"source", "destination"}
+    assert set(scene.heightmaps) == {"source", "destination", "aside"}
     assert {v.camera.name for v in scene.views} == {"cam_left", "cam_right", "cam_top"}
     assert len(scene.cameras) == len(CELL.cameras)
     for stage in ("fusion", "segmentation", "completion", "identity"):

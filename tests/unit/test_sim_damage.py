@@ -22,7 +22,7 @@ from pickcell_sim.world import ItemBody, SimWorld
 
 LIMITS = load_damage_limits()
 CELL = cell_named("panda")
-BESIDE = (0.45, -0.6)
+BESIDE = (0.56, -0.6)
 """A free place on the table."""
 
 

@@ -160,7 +160,7 @@ def test_an_empty_tote_is_said_to_be_empty_and_still_mapped(driver: SimDriver) -
     oracle = OraclePerception(driver.world, driver.cell, CATALOGUE)
     seen = oracle.observe([], driver.joint_states(), {}, 0.0)
     assert seen.code is Code.SCENE_EMPTY and seen.value is not None
-    assert set(seen.value.heightmaps) == {"source", "destination"} and oracle.cameras == ()
+    assert set(seen.value.heightmaps) == {"source", "destination", "aside"} and oracle.cameras == ()
 
 
 def test_an_item_off_the_manifest_is_not_named_and_one_elsewhere_is_no_instance(driver: SimDriver) -> None:

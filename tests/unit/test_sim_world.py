@@ -118,7 +118,7 @@ def test_what_falls_off_the_table_comes_to_rest() -> None:
 def test_truth_tells_which_tote_an_item_is_in() -> None:
     with driven() as driver:
         totes = driver.cell.totes
-        for number, (x, y, z) in enumerate([totes["source"].position, totes["destination"].position, (0.1, -0.5, 0.0)], 1):
+        for number, (x, y, z) in enumerate([totes["source"].position, totes["destination"].position, (0.6, -0.6, 0.0)], 1):
             add_block(driver.world, (0.05, 0.05, 0.05), 0.1, (x, y, z + 0.03), item_id=number)
         driver.advance(0.5)
         truth = Truth(driver)
