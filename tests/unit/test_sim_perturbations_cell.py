@@ -104,7 +104,7 @@ def test_it_comes_from_outside_and_keeps_its_speed() -> None:
         assert np.linalg.norm(way[0] - act._stop) == pytest.approx(REACH_M, abs=0.01)
         assert np.linalg.norm(way[0, :2] - base) > np.linalg.norm(act._stop[:2] - base) + 0.4
         assert max(speeds) == pytest.approx(1.5, rel=0.05) and np.ptp(way[:, 2]) < 0.005
-        assert p.getNumBodies(physicsClientId=client) == 2 + len(driver.cell.totes), "closing takes it away in the middle of its stay"
+        assert p.getNumBodies(physicsClientId=client) == 2 + len(driver.cell.totes), "closing takes it away midway"
 
 
 def test_people_who_come_again_cost_the_renderer_nothing(seeing: SimDriver) -> None:
