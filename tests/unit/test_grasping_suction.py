@@ -164,12 +164,3 @@ def test_more_offset_leak_or_mass_never_holds_better(m, d, h, leak):
     assert bears(1.1 * m, d, h, leak) <= base + 1e-9
     assert bears(m, d + 0.005, h, leak) <= base + 1e-9
     assert bears(m, d, h, min(leak + 0.1, 1.0)) <= base + 1e-9
-
-
-@given(st.floats(0.0, 1.3), st.floats(-np.pi, np.pi), st.floats(0.0, 0.3))
-def test_a_lean_turns_the_hand_upright_by_no_more_than_it_may(tilt, heading, lean):
-    normal = np.array([[np.sin(tilt) * np.cos(heading), np.sin(tilt) * np.sin(heading), np.cos(tilt)]])
-    (out,) = suction.leaned(normal, lean)
-    assert np.linalg.norm(out) == pytest.approx(1.0)
-    assert np.arccos(np.clip(out[2], -1, 1)) == pytest.approx(max(tilt - lean, 0.0), abs=1e-6)
-    assert np.arccos(np.clip(out @ normal[0], -1, 1)) <= lean + 1e-6

@@ -51,8 +51,6 @@ class SuctionConfig:
 
     max_tilt_deg: float = 40.0
     """Largest angle of the surface normal from vertical."""
-    lean_deg: float = 6.0
-    """The hand comes in upright by so much against the surface's normal: half of what the cup's bellows follow."""
     max_seeds: int = 110
     lip_conformity_m: float = 0.0015
     """Gap that the lip follows; what deviates more from a plane leaks."""

@@ -290,7 +290,7 @@ def rate_suction(
     batch = suction.generate(target, radius, s, known_flat)
     good, bad = np.flatnonzero(batch.reason == ""), np.flatnonzero(batch.reason != "")
     yaws = np.deg2rad(np.array(s.yaws_deg))
-    poses = suction.cup_poses(batch.center, suction.leaned(batch.normal, np.deg2rad(s.lean_deg)), yaws)
+    poses = suction.cup_poses(batch.center, batch.normal, yaws)
     spread = np.repeat(good, len(yaws))
     rows = np.concatenate([spread, bad])
     flat = np.concatenate([poses[good].reshape(-1, 4, 4), poses[bad, 0]])

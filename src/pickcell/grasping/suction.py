@@ -257,17 +257,6 @@ def _smooth_normals(seen: Surface, index: NDArray[np.intp], radius_m: float) -> 
     return np.where(length > 1e-6, mean / np.maximum(length, 1e-6), seen.normals[index])
 
 
-def leaned(normal: F64, lean_rad: float) -> F64:
-    """Normals (K, 3) turned towards straight up by at most ``lean_rad``: a bellows cup follows a surface that it meets at a
-    small angle, and an upright hand needs less room between walls and neighbours."""
-    up = np.array([0.0, 0.0, 1.0])
-    tilt = np.arccos(np.clip(normal[:, 2], -1.0, 1.0))
-    turn = np.minimum(tilt, lean_rad)[:, None]
-    side = up - normal * normal[:, 2:]
-    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
-    return np.asarray(np.cos(turn) * normal + np.sin(turn) * side, dtype=np.float64)
-
-
 def cup_poses(center: F64, normal: F64, yaws_rad: F64) -> F64:
     """Poses (K, Y, 4, 4) of the cup at ``center`` (K, 3), +z into the surface, one per yaw; yaw 0 has x as near as may be
     to the base's x."""
