@@ -289,3 +289,10 @@ def test_whole_tote_is_fast_enough():
         SELECTOR.select(s, i + 1, "")
     mean_ms = 1e3 * (time.process_time() - begin) / 24
     assert mean_ms < 150.0, f"{mean_ms:.0f} ms of CPU per instance"
+
+
+def test_whatever_is_ranked_can_be_carried():
+    """A planner refuses an item that may not be accelerated at all."""
+    heavy = scene(instance(placed(box(0.18, 0.12, 0.09))))
+    for candidate in SELECTOR.select(heavy, 1, "").value.ranked:
+        assert candidate.max_acceleration_mps2 >= 0.5

@@ -48,6 +48,9 @@ WEAK_SEAL = "the seal would peel off under the weight"
 N_FINGER = 4
 """Boxes of the fingers: two pads, two shanks."""
 
+CREEP_MPS2 = 0.5
+"""Whatever is carried at all is carried with this: a weak hold is a matter of its chances."""
+
 MAX_CHECKED = 260
 """Candidates whose clearance is checked, best before clearance first."""
 
@@ -202,7 +205,7 @@ def rate_pinch(
         for name, values in _way(fit).items():
             way[name][:k] = values
         held = _holds(batch.take(slice(0, k)), target, hand, config, thickness_m)
-        force[:k], acceleration[:k] = held.force_n, held.max_acceleration
+        force[:k], acceleration[:k] = held.force_n, np.maximum(held.max_acceleration, CREEP_MPS2)
         hold[:k] = np.clip(0.4 + 0.6 * acceleration[:k] / config.tcp_acceleration_max, 0.0, 1.0)
         reason[:k][~held.holds & (reason[:k] == "")] = WEAK_PINCH
     scores |= {"room": room, "hold": hold}
@@ -308,7 +311,7 @@ def rate_suction(
     leak = np.clip(0.25 * (batch.gap_m / s.lip_conformity_m) ** 2 + 2.0 * (1.0 - batch.support), 0.0, 0.9)
     bears = suction_acceleration(target.mass_kg, lateral, lever, radius, leak, s)
     reason[(reason == "") & (bears < s.least_acceleration)] = WEAK_SEAL
-    acceleration = np.clip(bears, 0.0, config.tcp_acceleration_max)
+    acceleration = np.clip(bears, CREEP_MPS2, config.tcp_acceleration_max)
     scores = {
         "seal": np.clip(1.0 - 0.5 * (batch.gap_m / s.lip_conformity_m) ** 2, 0.1, 1.0),
         "edge": 0.3 + 0.7 * batch.edge,
