@@ -82,8 +82,8 @@ class SceneJob:
         with SimWorld(cell, self.seed) as world:
             fill_world(world, self.suite, self.seed)
             for stage, name in enumerate(self.names):
-                if stage and self.variety:
-                    _take_from_the_top(world, self.variety.taken_share, rng)
+                if stage and self.variety and take_from_the_top(world, self.variety.taken_share, rng):
+                    world.step(SETTLE_STEPS)
                 yield self._capture(world, cell, name, stage, rng)
 
     def _capture(self, world: SimWorld, cell: CellConfig, name: str, stage: int, rng: np.random.Generator) -> LabelledScene:
@@ -138,15 +138,19 @@ def _moved_cameras(cell: CellConfig, variety: Variety, rng: np.random.Generator)
     return cell.model_copy(update={"cameras": tuple(moved(camera) for camera in cell.cameras)})
 
 
-def _take_from_the_top(world: SimWorld, share: float, rng: np.random.Generator) -> None:
-    """Take out the items that lie highest, more or less, and let the others settle."""
+def take_from_the_top(
+    world: SimWorld, share: float, rng: np.random.Generator, least_left: int = 1, spread_m: float = 0.01
+) -> bool:
+    """Take out the items that lie highest, more or less (by ``spread_m``); what is left has yet to settle. False, and
+    nothing taken, when fewer than ``least_left`` would be left."""
     items = list(world.item_bodies.values())
-    if len(items) < 2:
-        return
-    heights = np.array([item_pose(world, item)[2, 3] for item in items]) + rng.normal(0.0, 0.01, len(items))
-    for i in np.argsort(-heights)[: max(1, round(share * len(items)))]:
+    taken = max(1, round(share * len(items)))
+    if len(items) - taken < least_left:
+        return False
+    heights = np.array([item_pose(world, item)[2, 3] for item in items]) + rng.normal(0.0, spread_m, len(items))
+    for i in np.argsort(-heights)[:taken]:
         world.remove_body(items[int(i)].item_id)
-    world.step(SETTLE_STEPS)
+    return True
 
 
 def _away_from_home(world: SimWorld, home: dict[str, float], variety: Variety, rng: np.random.Generator) -> dict[str, float]:

@@ -22,8 +22,8 @@ from pickcell.task.targets import likeliest_left
 from pickcell.values import GraspCandidate, Scene, Tool
 from pickcell_sim.bench.suites import Perception, Protocol, Suite, draw_tote
 from pickcell_sim.bench.trial import Setup, Trial
+from pickcell_sim.data.generate import take_from_the_top
 from pickcell_sim.filling.fill import FillError
-from pickcell_sim.items.spawn import item_pose
 from pickcell_sim.tries.attempt import GraspTry, try_grasp
 from pickcell_sim.tries.forked import ForkError, forked
 
@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 
 REDRAWS = 8
 TRY_TIMEOUT_S = 90.0
-SETTLE_STEPS = 120
+SETTLE_S = 0.5
+SPREAD_M = 0.02
+"""How loosely what is taken out goes by height."""
 LEAST_LEFT = 2
 """A tote with fewer items is not looked at again."""
 VARIED_SHARE = 0.3
@@ -105,8 +107,10 @@ class TryJob:
     def _tries(self, trial: Trial, workspace: Path) -> Iterator[GraspTry]:
         rng = np.random.default_rng([self.seed, 829])
         for look in range(self.looks):
-            if look and not _take_from_the_top(trial, self.taken_share, rng):
-                return
+            if look:
+                if not take_from_the_top(trial.driver.world, self.taken_share, rng, LEAST_LEFT, SPREAD_M):
+                    return
+                trial.driver.advance(SETTLE_S)
             manifest: dict[str, int] = {}
             for item in trial.driver.world.item_bodies.values():
                 manifest[item.name] = manifest.get(item.name, 0) + 1
@@ -175,20 +179,6 @@ def _varied(candidate: GraspCandidate, cell: CellConfig, rng: np.random.Generato
     if candidate.tool is Tool.PINCH:
         measures["force_n"] = round(force_n, 3)
     return replace(candidate, force_n=force_n, max_acceleration_mps2=used_mps2, scores=measures)
-
-
-def _take_from_the_top(trial: Trial, share: float, rng: np.random.Generator) -> bool:
-    """Take out items that lie high and let the others settle; False when too few are left."""
-    world = trial.driver.world
-    items = list(world.item_bodies.values())
-    taken = max(1, round(share * len(items)))
-    if len(items) - taken < LEAST_LEFT:
-        return False
-    heights = np.array([item_pose(world, item)[2, 3] for item in items]) + rng.normal(0.0, 0.02, len(items))
-    for i in np.argsort(-heights)[:taken]:
-        world.remove_body(items[int(i)].item_id)
-    trial.driver.advance(SETTLE_STEPS / 240.0)
-    return True
 
 
 def make_tries(job: TryJob, folder: Path) -> int:
