@@ -84,6 +84,31 @@ def test_the_cameras_are_not_left_in_the_middle_of_a_wait(node):
     wait_until(lambda: camera.listeners == 0, 5.0, "the topics are left when nobody waits any more")
 
 
+def test_a_frame_from_before_the_first_transform_is_passed_over(node):
+    """Who has just joined may hear of a frame before the first transform: it has no pose, the next one has."""
+    config, buffer = CELL.cameras[0], TransformBuffer()
+    camera = FakeCamera(node, config, buffer)
+    source = CameraSource(node, [config], buffer, CameraSourceConfig(linger_s=0.0))
+    source.listen()
+    wait_until(lambda: camera.listeners == 1, 5.0, "the source listens")
+    camera.publish()
+    wait_until(lambda: source.newest_stamps().get(config.name), 5.0, "the first frame has arrived")
+    first_s = source.newest_stamps()[config.name]
+    frame_id = config.model.frame_id
+    for k in range(60):
+        buffer.set("base_link", frame_id, first_s + 0.03 + 0.1 * k, np.eye(4))
+    late = threading.Timer(0.5, camera.publish)
+    late.start()
+    frames, gaps = source.frames(0.0, 5.0)
+    late.join()
+    assert gaps == () and frames[config.name].stamp_s > first_s
+    for k in range(300):  # the history moves on, no frame follows: that one has lost its pose for good
+        buffer.set("base_link", frame_id, first_s + 100.0 + 0.1 * k, np.eye(4))
+    _, gaps = source.frames(0.0, 0.3)
+    assert [gap.code for gap in gaps] == [Code.NODE_LOST] and "known from" in gaps[0].text
+    source.leave()
+
+
 class FakeSensors:
     """Publishes the robot's readings at 100 Hz; a line without pump fills with a time constant of ``fill_s``."""
 

@@ -25,9 +25,11 @@ from pickcell_conversions.drivers import (
     seconds,
 )
 from pickcell_drivers.clock import RosClock
-from pickcell_drivers.transforms import TransformBuffer, TransformError, TransformListener
+from pickcell_drivers.transforms import StampError, TransformBuffer, TransformError, TransformListener
 
 IDLE_LOOK_S = 0.25
+AFTER_S = 1e-3
+"""A frame counts as another than one of this much earlier."""
 
 
 @dataclass(frozen=True)
@@ -126,22 +128,21 @@ class CameraSource:
         with self._changed:
             self.listen()
             self._waiting += 1  # frames may take longer than the topics linger: nobody leaves them meanwhile
-            try:
-                self._changed.wait_for(lambda: all(self._fresh(n, not_before_s) for n in wanted), timeout_s)
-            finally:
-                self._waiting -= 1
-                self._asked = time.monotonic()
-            pairs = {name: self._streams[name].newest for name in wanted if self._fresh(name, not_before_s)}
-            infos = {name: self._streams[name].info for name in wanted}
         frames: dict[str, RgbdFrame] = {}
         gaps: list[CameraGap] = []
-        for name in wanted:
-            pair = pairs.get(name)
-            result = self._gap(name) if pair is None else self._convert(name, pair, infos[name], end)
-            if isinstance(result, CameraGap):
-                gaps.append(result)
-            else:
-                frames[name] = result
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: all(self._fresh(n, not_before_s) for n in wanted), timeout_s)
+            for name in wanted:
+                result = self._frame(name, not_before_s, end)
+                if isinstance(result, CameraGap):
+                    gaps.append(result)
+                else:
+                    frames[name] = result
+        finally:
+            with self._changed:
+                self._waiting -= 1
+                self._asked = time.monotonic()
         return frames, tuple(gaps)
 
     def listen(self) -> None:
@@ -230,19 +231,40 @@ class CameraSource:
         age_s = self._clock.now_s() - seconds(stream.newest[0].header.stamp)
         return CameraGap(name, Code.CAMERA_STALE, f"{name}: the newest image is {age_s:.2f} s old.")
 
-    def _convert(self, name: str, pair: tuple[Image, Image], info: CameraInfo | None, end: float) -> RgbdFrame | CameraGap:
-        color, depth = pair
+    def _frame(self, name: str, not_before_s: float, end: float) -> RgbdFrame | CameraGap:
+        """The newest frame of one camera, waited for until ``end`` (monotonic).
+
+        Who has only just joined may hear of a frame before the first transform: such a frame has no pose and never gets
+        one, the next has.
+        """
+        after_s, poseless = not_before_s, None
+        while (arrived := self._await(name, after_s, end)) is not None:
+            try:
+                return self._convert(name, *arrived, end)
+            except TransformError as error:
+                poseless = CameraGap(name, Code.NODE_LOST, f"{name}: {error}")
+                if not isinstance(error, StampError) or error.too_new:
+                    break
+                after_s = seconds(arrived[0].header.stamp) + AFTER_S
+            except (MessageError, ValueError) as error:
+                return CameraGap(name, Code.DEPTH_INVALID, f"{name}: {error}")
+        return poseless or self._gap(name)
+
+    def _await(self, name: str, not_before_s: float, end: float) -> tuple[Image, Image, CameraInfo] | None:
+        """Colour, depth and camera_info of a camera, once new enough; None: not before ``end``."""
+        stream = self._streams[name]
+        with self._changed:
+            self._changed.wait_for(lambda: self._fresh(name, not_before_s), max(0.0, end - time.monotonic()))
+            if not self._fresh(name, not_before_s) or stream.newest is None or stream.info is None:
+                return None
+            return *stream.newest, stream.info
+
+    def _convert(self, name: str, color: Image, depth: Image, info: CameraInfo, end: float) -> RgbdFrame:
         stamp_s = seconds(color.header.stamp)
-        try:
-            assert info is not None
-            model: CameraModel = camera_model_from_msg(info, name)
-            wait_s = min(self.config.transform_wait_s, max(0.0, end - time.monotonic()) + 0.05)
-            X_base_camera = self.buffer.wait(self._base_frame, color.header.frame_id, stamp_s, wait_s)
-            return RgbdFrame(model, stamp_s, color_from_msg(color), depth_from_msg(depth), X_base_camera)
-        except TransformError as error:
-            return CameraGap(name, Code.NODE_LOST, f"{name}: {error}")
-        except (MessageError, ValueError) as error:
-            return CameraGap(name, Code.DEPTH_INVALID, f"{name}: {error}")
+        model: CameraModel = camera_model_from_msg(info, name)
+        wait_s = min(self.config.transform_wait_s, max(0.0, end - time.monotonic()) + 0.05)
+        X_base_camera = self.buffer.wait(self._base_frame, color.header.frame_id, stamp_s, wait_s)
+        return RgbdFrame(model, stamp_s, color_from_msg(color), depth_from_msg(depth), X_base_camera)
 
 
 def _wall_clock() -> Clock:
