@@ -151,6 +151,7 @@ class FakeCell:
         return failed or Outcome.success(ApproachPlan(ranked[0], 0, trajectory(), trajectory(CONTACT_S), trajectory()))
 
     def plan_lift(self, scene: Scene, held: HeldItem) -> Outcome[JointTrajectory]:
+        self._count("lift")
         return Outcome.success(trajectory())
 
     def plan_place(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:

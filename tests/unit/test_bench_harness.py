@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from pickcell_sim.bench import run as run_module
 from pickcell_sim.bench.cache import EpisodeCache, compute_code_fingerprint
 from pickcell_sim.bench.charging import Clock
-from pickcell_sim.bench.episode import EpisodeFiles, EpisodeJob, run_job
+from pickcell_sim.bench.episode import EpisodeFiles, EpisodeJob, _Run, run_job
 from pickcell_sim.bench.parallel import BackendError, ray_is_installed, run_here, run_in_pool, run_with_ray
 from pickcell_sim.bench.records import EpisodeRecord, fingerprint
 from pickcell_sim.bench.run import SuiteConfig, SuiteRun, jobs_of, run_suite
-from pickcell_sim.bench.suites import Perception, Strategy, load_suite
+from pickcell_sim.bench.suites import Perception, Strategy, draw_tote, load_suite
+from pickcell_sim.filling.fill import FillError
 
 TINY = load_suite("packed").model_copy(update={"items": (1, 1), "mix": {"box": 1.0}})
 """One box in the workspace."""
@@ -244,3 +245,32 @@ def test_the_command_ends_with_130_when_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr("pickcell_sim.bench.suite_command.run_suite", interrupted)
     result = invoke("suite", "packed", "-n", "5", "--cache", str(tmp_path))
     assert result.exit_code == 130 and "--resume" in result.output
+
+
+# -- what is asked for ---------------------------------------------------------------------------------------------------
+class Filled:
+    """A trial of which only is known how its items lie."""
+
+    def __init__(self, shares: dict[str, float]) -> None:
+        self.shares = shares
+
+    def exposures(self) -> dict[str, float]:
+        return self.shares
+
+
+def asked(shares: dict[str, float]) -> tuple[str, ...]:
+    suite = load_suite("retrieval")
+    draw = draw_tote(suite, 5)
+    assert len(draw.asked) > suite.picks, "all are candidates until the tote is filled"
+    some = dict(zip(draw.asked, shares.values()))
+    return _Run(EpisodeJob(suite, Strategy.AUTO, Perception.TRUE, 5, 1), draw, Filled(some), {})._asked()
+
+
+def test_only_what_is_half_covered_is_asked_for_where_the_suite_says_so():
+    draw = draw_tote(load_suite("retrieval"), 5)
+    assert asked({"a": 1.0, "b": 0.1, "c": 0.5, "d": 0.4}) == (draw.asked[2],)
+
+
+def test_a_tote_without_such_an_item_is_drawn_anew():
+    with pytest.raises(FillError, match="30% to 70%"):
+        asked({"a": 1.0, "b": 0.1})

@@ -17,6 +17,7 @@ from pickcell_sim.bench.statistics import (
     paired_difference,
     poisson,
     rate_per_hour,
+    rate_ratio,
     ratio,
     wilson,
     wilson_of,
@@ -62,6 +63,23 @@ def test_poisson_against_published_values():
     assert poisson(10, 2.0) == pytest.approx((5.0, 4.7954 / 2, 18.3904 / 2), abs=1e-3)
     with pytest.raises(ValueError, match="exposure"):
         poisson(1, 0.0)
+
+
+def test_a_ratio_of_rates_covers_the_true_one():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        a, b = (int(n) for n in rng.poisson((12.0, 4.0)))
+        _, low, high = rate_ratio(a, 100.0, b, 100.0)
+        hits += low <= 3.0 <= high
+    assert hits / 400 >= 0.95 - 0.02
+
+
+def test_a_ratio_of_nothing_says_nothing():
+    assert np.isnan(rate_ratio(0, 10.0, 0, 10.0)).all()
+    assert rate_ratio(0, 10.0, 5, 10.0)[1] == 0.0
+    with pytest.raises(ValueError, match="exposures"):
+        rate_ratio(1, 0.0, 1, 1.0)
 
 
 def test_clustered_rate_is_wider_when_events_come_together():

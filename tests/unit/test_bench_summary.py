@@ -10,7 +10,7 @@ import pytest
 from pickcell_sim.bench.page import write_pages
 from pickcell_sim.bench.records import DamageRecord, EpisodeRecord, PickRecord, fingerprint
 from pickcell_sim.bench.run import SuiteConfig, SuiteRun, paired_of, results_of
-from pickcell_sim.bench.suites import Perception, Protocol, Strategy, load_suite
+from pickcell_sim.bench.suites import ABLATIONS, TOOL_STRATEGIES, Perception, Protocol, Strategy, load_suite
 from pickcell_sim.bench.summary import episode_row, metrics_of, paired_metrics, removed, tallies
 
 
@@ -100,7 +100,7 @@ def test_records_round_trip_and_their_fingerprint_ignores_wall_time():
 def run() -> SuiteRun:
     config = SuiteConfig(load_suite("tote"), perceptions=(Perception.TRUE,), n=4)
     run = SuiteRun(config)
-    for strategy in Strategy:
+    for strategy in TOOL_STRATEGIES:
         bad = "missed" if strategy is Strategy.SUCTION else "success"
         run.episodes[strategy, Perception.TRUE] = [episode(s, pick(0, "a"), pick(1, "b", bad)) for s in range(2)]
     run.errors.append("tote-auto-true-9: the items do not fit")
@@ -116,6 +116,19 @@ def test_results_hold_what_the_figures_depend_on(run):
         assert auto.config[key], key
     assert auto.config["errors"] == run.errors and results["tote-pinch-true"].config["errors"] == []
     assert results["tote-paired-true"].metrics["success_rate_pinch_minus_suction"].value == pytest.approx(0.5)
+
+
+def test_the_choice_is_compared_with_itself_without_its_parts():
+    strategies = (Strategy.AUTO, *ABLATIONS)
+    run = SuiteRun(SuiteConfig(load_suite("tote"), strategies, (Perception.TRUE,), n=4))
+    for strategy in strategies:
+        bad = "missed" if strategy is Strategy.WITHOUT_SCORE else "success"
+        run.episodes[strategy, Perception.TRUE] = [episode(s, pick(0, "a"), pick(1, "b", bad)) for s in range(2)]
+    results = results_of(run)
+    assert set(results) == {f"tote-{s.value}-true" for s in strategies} | {"tote-ablated-true"}
+    metrics = results["tote-ablated-true"].metrics
+    assert metrics["success_rate_without_score_minus_auto"].value == pytest.approx(-0.5)
+    assert metrics["success_rate_without_completion_minus_auto"].value == 0.0
 
 
 def test_pages_are_made_from_what_is_kept(run, tmp_path):

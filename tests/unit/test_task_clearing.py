@@ -134,6 +134,23 @@ def test_a_buried_item_is_dug_out_from_the_top(ledger) -> None:
     assert ledger.counts(Place.SOURCE) == {"can-2": 1, "card-3": 1} and ledger.counts(Place.HAND) == {}
 
 
+def test_little_chance_waits_while_others_of_the_order_may_make_room(ledger) -> None:
+    cell = Heap(STACK)
+    cell.qualities = {"card-3": 0.3}
+    request = PickRequest("job-1", "card-3", "order", may_move=False)
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(request)
+    assert report.code is Code.NO_GRASP_FOUND and "30%" in report.text and "approach" not in cell.calls
+    still = PickTask(cell, FakeCatalogue(), ledger).run(replace(request, job_id="job-2"))
+    assert still.code is Code.OK, "where nothing is ever moved there is nothing to wait for"
+
+
+def test_little_chance_gets_its_try_when_nothing_makes_room(ledger) -> None:
+    cell = Heap({sku: 0.0 for sku in MASSES})
+    cell.qualities = dict.fromkeys(MASSES, 0.2)
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "can-2"))
+    assert report.code is Code.OK and cell.destination == ["can-2"] and cell.carried_aside == [], report.text
+
+
 def test_no_more_is_moved_than_allowed(ledger) -> None:
     cell = Heap(STACK)
     report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=1)).run(PickRequest("job-1", "box-1"))

@@ -190,6 +190,39 @@ def test_what_lies_free_comes_first_and_neighbours_are_moved_for_the_rest():
     assert asked[0][2] == {"free", "deeper"}
 
 
+def test_what_has_waited_often_enough_makes_room_for_itself():
+    """Others keep coming, and none of them uncovers it."""
+    asked: list[tuple[str, bool]] = []
+
+    def run(request, progress):
+        asked.append((request.sku, request.may_move))
+        tries = sum(sku == request.sku for sku, _ in asked)
+        ok = request.may_move if request.sku == "deep" else tries > int(request.sku)
+        code = Code.OK if ok else Code.NO_GRASP_FOUND
+        return PickReport(request.job_id, request.sku, request.order_id, code=code, placed=ok)
+
+    dispatcher = Dispatcher(run, moves_neighbours=True)
+    jobs = [dispatcher.submit(sku, "order") for sku in ("deep", "0", "1", "2", "3")]
+    dispatcher.drain()
+    assert jobs[0].report.code is Code.OK
+    assert [moves for sku, moves in asked if sku == "deep"] == [False, False, True]
+
+
+def test_digging_comes_to_an_end():
+    """Every try moves something, and the item never comes."""
+    tries: list[str] = []
+
+    def run(request, progress):
+        tries.append(request.sku)
+        moved = 2 if request.may_move else 0
+        return PickReport(request.job_id, request.sku, request.order_id, code=Code.NO_GRASP_FOUND, moved=moved)
+
+    dispatcher = Dispatcher(run, moves_neighbours=True)
+    jobs = [dispatcher.submit(sku, "order") for sku in "ab"]
+    dispatcher.drain()
+    assert all(job.done.is_set() for job in jobs) and len(tries) < 20
+
+
 def test_a_single_pick_may_move_neighbours_at_once():
     asked: list[bool] = []
 

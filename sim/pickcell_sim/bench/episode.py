@@ -154,7 +154,7 @@ class _Run:
 
     def _order(self) -> str:
         """All that is asked for as one order, through the cell's own queue: it says what is tried when."""
-        asked = self.draw.asked[: self.job.items]
+        asked = self._asked()[: self.job.items]
         tries: dict[str, list[PickRecord]] = {sku: [] for sku in asked}
 
         def run_pick(request: PickRequest, progress: object) -> PickReport:
@@ -174,6 +174,18 @@ class _Run:
                 raise RuntimeError(job.report.text if job.report is not None else "a job without a report")
         self.records += [joined(tries[sku]) for sku in asked]
         return "asked"
+
+    def _asked(self) -> tuple[str, ...]:
+        """What is asked for. Raises FillError when nothing in the filled tote lies as the suite wants."""
+        suite = self.job.suite
+        if suite.exposure is None:
+            return self.draw.asked
+        least, most = suite.exposure
+        shares = self.trial.exposures()
+        buried = tuple(sku for sku in self.draw.asked if least <= shares.get(sku, 0.0) <= most)
+        if not buried:
+            raise FillError(f"no item of this tote is seen from above by {least:.0%} to {most:.0%}")
+        return buried[: suite.picks]
 
     def _clear(self) -> str:
         """A round of the VGN/GIGA protocol (Breyer et al., CoRL 2020; Jiang et al., RSS 2021)."""

@@ -16,15 +16,22 @@ from pickcell_sim.bench.episode import EpisodeFiles, EpisodeJob, run_job
 from pickcell_sim.bench.parallel import Finished, run_here, run_in_pool, run_with_ray
 from pickcell_sim.bench.records import EpisodeRecord, fingerprint
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
-from pickcell_sim.bench.suites import Perception, Protocol, Strategy, Suite, episode_seeds
+from pickcell_sim.bench.suites import ABLATIONS, TOOL_STRATEGIES, Perception, Protocol, Strategy, Suite, episode_seeds
 from pickcell_sim.bench.summary import episode_row, metrics_of, paired_metrics, tallies
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.scoring.scorer import DISPLACED_M, DISPLACED_RAD, DROP_HEIGHT_M
 
 PAIRED = "paired"
 """Takes the place of the strategy in the names of results that compare strategies."""
+ABLATED = "ablated"
+"""The same in the names of results that compare the choice with itself without one of its parts."""
 
-DIFFERENCES = ((Strategy.PINCH, Strategy.SUCTION), (Strategy.AUTO, Strategy.SUCTION), (Strategy.AUTO, Strategy.PINCH))
+DIFFERENCES = (
+    (Strategy.PINCH, Strategy.SUCTION),
+    (Strategy.AUTO, Strategy.SUCTION),
+    (Strategy.AUTO, Strategy.PINCH),
+    *((ablation, Strategy.AUTO) for ablation in ABLATIONS),
+)
 """Strategies that are compared: the first minus the second."""
 
 
@@ -33,7 +40,7 @@ class SuiteConfig:
     """A run of one suite."""
 
     suite: Suite
-    strategies: tuple[Strategy, ...] = tuple(Strategy)
+    strategies: tuple[Strategy, ...] = TOOL_STRATEGIES
     perceptions: tuple[Perception, ...] = (Perception.TRUE, Perception.ESTIMATED)
     n: int = 0
     """Items asked for (or presented) per strategy and perception; 0: the suite's own number."""
@@ -137,7 +144,8 @@ def results_of(run: SuiteRun) -> dict[str, BenchResult]:
     for perception in config.perceptions:
         paired = _paired(run, perception, machine, commit)
         if paired is not None:
-            out[result_name(suite.name, PAIRED, perception.value)] = paired
+            compared = ABLATED if set(config.strategies) & set(ABLATIONS) else PAIRED
+            out[result_name(suite.name, compared, perception.value)] = paired
     return out
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.stats import beta, chi2
 
 Z95 = 1.959963984540054
 BOOTSTRAP_DRAWS = 2000
@@ -99,6 +99,24 @@ def paired_difference(a: Array, b: Array, bound: Callable[[int, float], Interval
         return value, float("nan"), float("nan")
     (p, low_p, high_p), (q, low_q, high_q) = (bound(round(count), exposure) for count, exposure in sums)
     return value, value - float(np.hypot(p - low_p, high_q - q)), value + float(np.hypot(high_p - p, q - low_q))
+
+
+def rate_ratio(a: int, per_a: float, b: int, per_b: float) -> Interval:
+    """Ratio of two Poisson rates, a / per_a over b / per_b, with the exact conditional interval (Przyborowski and Wilenski
+    1940, by Clopper-Pearson on the share of a). Half an event is added to both counts for the value, so that nothing counted
+    is not infinitely good (Haldane 1956); the upper end is infinite where b is 0. NaN when neither side counted anything.
+
+    Raises ValueError for negative counts or exposures that are not positive.
+    """
+    if min(a, b) < 0 or not min(per_a, per_b) > 0:
+        raise ValueError(f"a ratio of rates needs counts >= 0 and exposures > 0, got {a} per {per_a} and {b} per {per_b}")
+    if a + b == 0:
+        return _UNKNOWN
+    low = float(beta.ppf(0.025, a, b + 1)) if a > 0 else 0.0
+    high = float(beta.ppf(0.975, a + 1, b)) if b > 0 else 1.0
+    scale = per_b / per_a
+    odds = [share / (1.0 - share) if share < 1.0 else float("inf") for share in (low, high)]
+    return scale * (a + 0.5) / (b + 0.5), scale * odds[0], scale * odds[1]
 
 
 def wilson_of(count: int, exposure: float) -> Interval:

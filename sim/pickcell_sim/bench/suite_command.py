@@ -19,7 +19,16 @@ from pickcell_sim.bench.failures import Failure, write_failure_sheet
 from pickcell_sim.bench.parallel import BackendError
 from pickcell_sim.bench.result import BenchResult
 from pickcell_sim.bench.run import PAIRED, SuiteConfig, SuiteRun, jobs_of, result_name, results_of, run_suite
-from pickcell_sim.bench.suites import Perception, Strategy, Suite, SuiteError, load_suite, suite_names
+from pickcell_sim.bench.suites import (
+    ABLATIONS,
+    TOOL_STRATEGIES,
+    Perception,
+    Strategy,
+    Suite,
+    SuiteError,
+    load_suite,
+    suite_names,
+)
 from pickcell_sim.items.spec import REPOSITORY
 
 ALL = "all"
@@ -35,12 +44,19 @@ def wide_console() -> Console:
 
 
 class StrategyOption(str, Enum):
-    """A strategy, or all on the same seeds."""
+    """A strategy, or several on the same seeds."""
 
     SUCTION = "suction"
     PINCH = "pinch"
     AUTO = "auto"
     ALL = "all"
+    ABLATIONS = "ablations"
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """What it stands for."""
+        several = {StrategyOption.ALL: TOOL_STRATEGIES, StrategyOption.ABLATIONS: (Strategy.AUTO, *ABLATIONS)}
+        return several[self] if self in several else (Strategy(self.value),)
 
 
 class PerceptionOption(str, Enum):
@@ -54,7 +70,13 @@ class PerceptionOption(str, Enum):
 
 def suite(
     names: Annotated[list[str], typer.Argument(help="Names of config/suites, YAML files, or 'all'.", metavar="SUITE...")],
-    strategy: Annotated[StrategyOption, typer.Option(help="Tools that may be chosen.")] = StrategyOption.AUTO,
+    strategy: Annotated[
+        StrategyOption,
+        typer.Option(
+            help="Tools that may be chosen; 'all': suction, pinch and auto; 'ablations': auto, and auto without the learned "
+            "score, without completed shapes, without knowledge of the item."
+        ),
+    ] = StrategyOption.AUTO,
     perception: Annotated[
         PerceptionOption, typer.Option(help="What is seen: the truth, or what the pipeline makes of images.")
     ] = PerceptionOption.ESTIMATED,
@@ -69,13 +91,12 @@ def suite(
 ) -> None:
     """Run benchmark suites: every strategy and perception asked for on the same totes. Ctrl-C keeps what is finished."""
     console = wide_console()
-    strategies = tuple(Strategy) if strategy is StrategyOption.ALL else (Strategy(strategy.value),)
     both = (Perception.TRUE, Perception.ESTIMATED)
     perceptions = both if perception is PerceptionOption.BOTH else (Perception(perception.value),)
     try:
         wanted = suite_names() if names == [ALL] else names
         for chosen in [load_suite(name) for name in wanted]:
-            config = SuiteConfig(chosen, strategies, perceptions, n, seed, clock, workers, ray, resume, cache)
+            config = SuiteConfig(chosen, strategy.strategies, perceptions, n, seed, clock, workers, ray, resume, cache)
             _keep(console, run_with_progress(console, config), json)
     except (SuiteError, StageTimesError, CellConfigError, BackendError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)

@@ -54,11 +54,18 @@ class DrawRule(str, Enum):
 
 
 class Strategy(str, Enum):
-    """Which tools may be chosen."""
+    """Which tools may be chosen; or the choice between both with one of its parts taken away."""
 
     SUCTION = "suction"
     PINCH = "pinch"
     AUTO = "auto"
+    WITHOUT_SCORE = "without_score"  # by the rating from geometry instead of learned chances
+    WITHOUT_COMPLETION = "without_completion"  # by measured surface alone
+    WITHOUT_KNOWLEDGE = "without_knowledge"  # as if no item had ever been seen
+
+
+TOOL_STRATEGIES = (Strategy.SUCTION, Strategy.PINCH, Strategy.AUTO)
+ABLATIONS = (Strategy.WITHOUT_SCORE, Strategy.WITHOUT_COMPLETION, Strategy.WITHOUT_KNOWLEDGE)
 
 
 class Perception(str, Enum):
@@ -88,6 +95,8 @@ class Suite(Strict):
     """Weight of each kind in the draw, or the name of one of :data:`pickcell_sim.items.totes.MIXES`."""
     asked: tuple[str, ...] = ()
     """Kinds that are asked for; empty: all."""
+    exposure: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] | None = None
+    """Only what is covered so far by others is asked for: between these shares of it are seen from above, in truth."""
     max_size_m: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Items whose longest side is longer are not drawn."""
     fullness: Annotated[float, Field(gt=0, le=1)] = 0.38
@@ -123,6 +132,8 @@ class Suite(Strict):
             raise ValueError(f"perturbation: no '{self.perturbation}'; there are {list(perturbations)}")
         if self.items[0] > self.items[1]:
             raise ValueError(f"items: the fewest come first, got {list(self.items)}")
+        if self.exposure is not None and (self.exposure[0] > self.exposure[1] or self.protocol is Protocol.CLEAR):
+            raise ValueError("exposure: the least share comes first, and the protocol 'clear' asks for no particular items")
         if self.protocol is Protocol.CLEAR and self.items[0] != self.items[1]:
             raise ValueError("items: a protocol 'clear' presents the same number of items in each round")
         if self.protocol is Protocol.CLEAR and self.attempts != 1:
@@ -190,7 +201,8 @@ class Draw:
 
     contents: ToteContents
     asked: tuple[str, ...]
-    """SKUs in the order in which they are asked for; empty with the protocol ``clear``."""
+    """SKUs in the order in which they are asked for; empty with the protocol ``clear``, and all of them where only the
+    filled tote shows which lie as the suite wants."""
 
 
 def draw_tote(suite: Suite, seed: int, catalogue: Catalogue | None = None, redraw: int = 0) -> Draw:
@@ -225,7 +237,8 @@ def draw_tote(suite: Suite, seed: int, catalogue: Catalogue | None = None, redra
         asked = []
     elif not asked:
         raise SuiteError(f"suite {suite.name}: split '{suite.split}' has no items of the kinds {list(suite.asked)}")
-    return Draw(ToteContents(seed, dict.fromkeys(skus, 1)), tuple(asked[: suite.picks]))
+    shown = asked if suite.exposure is not None else asked[: suite.picks]
+    return Draw(ToteContents(seed, dict.fromkeys(skus, 1)), tuple(shown))
 
 
 def _first_draw(suite: Suite, seed: int) -> Draw:

@@ -115,6 +115,7 @@ def metrics_of(episodes: list[EpisodeRecord], protocol: Protocol) -> dict[str, M
     total, gone = sum(row["presented"] for row in rows), sum(row["removed"] for row in rows)
     metrics = {
         "success_rate": share(lambda p: p.success),
+        "clean_rate": share(lambda p: p.success and not p.damage),
         "first_attempt_rate": share(lambda p: p.success and p.grasps == 1),
         "attempt_success_rate": Metric.of(statistics.wilson(_tried(picks, "success"), grasps), "share of grasps"),
         "lifted_rate": Metric.of(statistics.wilson(_tried(picks, "lifted"), grasps), "share of grasps"),

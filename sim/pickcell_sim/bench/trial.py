@@ -13,8 +13,6 @@ import cv2
 from pickcell.catalogue import Catalogue
 from pickcell.cell import CellConfig
 from pickcell.description import expand_urdf
-from pickcell.grasping import GraspSelector
-from pickcell.grasping.config import GraspConfig
 from pickcell.outcome import CODES, Code, Recovery
 from pickcell.perception import PerceptionPipeline
 from pickcell.segmentation.choose import GEOMETRIC, LEARNED
@@ -22,7 +20,7 @@ from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
 from pickcell.task.request import PickRequest
-from pickcell.values import Tool
+from pickcell_sim.bench.ablations import selector_of
 from pickcell_sim.bench.suites import Fill, Perception, Strategy
 from pickcell_sim.cell import Charge, InProcessCell
 from pickcell_sim.driver import SimDriver
@@ -36,11 +34,6 @@ from pickcell_sim.vision.cameras import SimCameras
 
 PERSON_S = 10.0
 """Cell time from asking for a person to the reset (assumed), charged to the pick that asked."""
-TOOLS = {
-    Strategy.SUCTION: (Tool.SUCTION,),
-    Strategy.PINCH: (Tool.PINCH,),
-    Strategy.AUTO: (Tool.PINCH, Tool.SUCTION),
-}
 PICTURE_CAMERA = "cam_top"
 """Draws what failed when no camera was looked through."""
 
@@ -95,6 +88,7 @@ class Trial:
         setup = setup or Setup()
         self.contents = contents
         self.workspace = workspace
+        self._catalogue = catalogue
         oracle = setup.perception is Perception.TRUE
         workspace.mkdir(parents=True, exist_ok=True)
         ledger_path = workspace / f"ledger-{contents.seed}.sqlite"
@@ -105,7 +99,7 @@ class Trial:
             _fill(self.driver, contents, setup.fill)
             StandIns(self.driver.world).attach()
             self.scorer = Scorer(self.driver.world, self.driver)
-            selector = GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS[setup.strategy]))
+            selector = selector_of(setup.strategy, cell, catalogue)
             perception = _perception(self.driver, cell, catalogue, setup.perception)
             self.ports = InProcessCell(
                 self.driver, cell, catalogue, perception=perception, selector=selector, charge=setup.charge
@@ -133,6 +127,12 @@ class Trial:
     def cleared(self) -> bool:
         """Nothing is left in the source tote, in truth."""
         return not self.scorer.snapshot().skus(Where.SOURCE)
+
+    def exposures(self) -> dict[str, float]:
+        """By SKU, of which a tote holds one each: the share of it over which nothing else lies, in truth."""
+        shares = OraclePerception(self.driver, self.driver.cell, self._catalogue).exposures()
+        items = self.driver.world.item_bodies.values()
+        return {item.name: shares[item.item_id] for item in items if item.item_id in shares}
 
     def pick(
         self, number: int, asked: str, script: PerturbationScript | None = None, of: PickRequest | None = None

@@ -108,6 +108,11 @@ class OraclePerception:
             return Outcome.success(scene)
         return replace(Outcome.success(scene), code=Code.SCENE_EMPTY, text=CODES[Code.SCENE_EMPTY].sentence)
 
+    def exposures(self) -> dict[int, float]:
+        """By item number: the share of its footprint over which nothing else lies, now."""
+        surfaces = [self._in_base(surface) for surface in self._surfaces()]
+        return self._exposures(surfaces) if surfaces else {}
+
     # -- surfaces ----------------------------------------------------------------------------------------------------
     def _surfaces(self) -> list[ItemSurface]:
         """All items near the totes, by number, in the world."""

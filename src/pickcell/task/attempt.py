@@ -45,8 +45,10 @@ class Attempt:
         stages: StageRunner,
         pictures: PickPictures,
         failed: list[GraspCandidate],
+        least_chance: float = 0.0,
     ) -> None:
-        """``failed``: grasps of earlier attempts that are not to be tried again; this attempt adds its own."""
+        """``failed``: grasps of earlier attempts that are not to be tried again; this attempt adds its own.
+        ``least_chance`` of success: what a grasp needs to be tried."""
         self.task = task
         self.config = task.config
         self.ports = task.ports
@@ -56,6 +58,7 @@ class Attempt:
         self.stages = stages
         self.pictures = pictures
         self.failed = failed
+        self.least_chance = least_chance
         self.item_id: int | None = None
         self.released = False
         """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
@@ -158,6 +161,12 @@ class Attempt:
         ranked = tuple(c for c in decision.ranked if not any(same_place(c, f, near_m) for f in self.failed))
         if not ranked:
             return Outcome.failure(Code.NO_GRASP_FOUND, "All that is left has been tried.")
+        hopeful = tuple(c for c in ranked if c.quality >= self.least_chance)
+        if not hopeful:
+            best = max(c.quality for c in ranked)
+            said = f"The best grasp has a chance of {best:.0%} only, and something may be moved out of its way first."
+            return Outcome.failure(Code.NO_GRASP_FOUND, said)
+        ranked = hopeful
         with self.stages.computing():
             planned = self.ports.motion.plan_approach(scene, ranked)
         if not planned.ok:
@@ -328,10 +337,15 @@ class Attempt:
 
     def _carry(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
         """What is held to a free place in ``tote``, without letting go."""
-        limits = self.task.held.limits if self.task.held is not None else self.config.hold
+        believed = self.task.held
+        limits = believed.limits if believed is not None else self.config.hold
+        if believed is not None:
+            believed.away = tote != "source"
         placed = self.stages.place(scene, held, tote, self._hold_watch(held.tool, limits))
-        if self.task.held is not None and placed.code not in NOT_MOVED:
-            self.task.held.lift = None
+        if believed is not None and placed.code in NOT_MOVED:
+            believed.away = False
+        elif believed is not None:
+            believed.lift = None
         return placed
 
     def _set_down(self, held: HeldItem) -> Outcome[None]:

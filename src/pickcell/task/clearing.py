@@ -59,8 +59,6 @@ class Clearing(Attempt):
         self._moves = moves
         self._covering = covering
         self._said = ""
-        self.left_source = False
-        """What was taken has been on its way to the tray."""
 
     def run(self) -> Outcome[None]:
         """Take the neighbour that is most in the way and can be taken, and set it down where it is not. Fails with
@@ -140,11 +138,9 @@ class Clearing(Attempt):
         """To the tray, where the cell has one with room; else to where it is not in the way in the source tote."""
         wanted_too = self.sku in self._of.request.also_wanted
         if ASIDE in scene.heightmaps and not wanted_too and self.task.aside_is_known():
-            self.left_source = True
             placed = self._carry(self.task.aside.shown_in(scene), held, ASIDE)
             if placed.code not in NOT_MOVED:
                 return Place.ASIDE, placed
-            self.left_source = False
         wanted = self._wanted_instance(scene)
         # of what nobody sees it is only known that it may be under what was just taken
         keep_clear = without_room_over(scene, wanted.id if wanted else candidate.instance_id)

@@ -38,6 +38,8 @@ MAY_WORK_LATER = frozenset(
 """Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
 MOST_PUT_OFF = 2
 """... beside tries that put neighbours aside: they make room for the others of the order."""
+MOST_DIGS = 4
+"""Tries of one item in which neighbours are moved: what has not come by then lies where nothing can be taken."""
 
 
 class JobState(str, Enum):
@@ -67,7 +69,7 @@ class Job:
     digs: int = 0
     """Tries in which neighbours were moved."""
     last_try: bool = False
-    """Nothing else of the order makes room any more: now its neighbours may be moved."""
+    """Nothing else of the order makes room any more, or it has waited for that often enough: its neighbours may be moved."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -231,7 +233,7 @@ class Dispatcher:
         waiting = [other for other in self._queue if self._same_order(job, other)]
         # put off, and nothing has made room since: without moving anything a further try would end the same
         hopeless = bool(job.put_off) and not self._moved_since(job)
-        job.last_try = hopeless or not waiting
+        job.last_try = hopeless or not waiting or self._put_off_enough(job)
         if hopeless and not self._moves_neighbours:
             job.report = job.put_off.pop()
         else:
@@ -264,13 +266,18 @@ class Dispatcher:
             return False
         with self._condition:
             others = [i for i, other in enumerate(self._queue) if self._same_order(job, other)]
-            made_room = job.last_try and report.moved > 0  # for others, and perhaps for itself
-            if not others or (job.last_try and not made_room) or len(job.put_off) >= MOST_PUT_OFF + job.digs:
+            made_room = job.last_try and report.moved > 0 and job.digs < MOST_DIGS  # for others, and perhaps for itself
+            if not others or (job.last_try and not made_room):
                 return False
             job.put_off.append(report)
             job.report, job.progress, job.state = None, None, JobState.QUEUED
             self._queue.insert(others[-1] + 1, job)
         return True
+
+    @staticmethod
+    def _put_off_enough(job: Job) -> bool:
+        """What has waited for others often enough in vain makes room for itself."""
+        return len(job.put_off) >= MOST_PUT_OFF + job.digs
 
     def _moved_since(self, job: Job) -> bool:
         """Whether another piece of the order has been delivered, or has had neighbours put aside, since this job was last

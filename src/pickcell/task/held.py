@@ -20,5 +20,7 @@ class Held:
     """What counts as still holding it."""
     lifted: bool = False
     """It has left the ground. Until then, letting go where it is sets it back where it was."""
+    away: bool = False
+    """It has begun its way out of the source tote: if it falls now, it may lie anywhere."""
     lift: JointTrajectory | None = None
     """What lifted it, while the arm stands at its end: the way back to where it was taken from."""

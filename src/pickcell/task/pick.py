@@ -50,6 +50,9 @@ class TaskConfig:
     max_moved: int = 0
     """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is: that it delivers more has
     not been shown yet (docs/grasping.md)."""
+    hopeful_chance: float = 0.5
+    """As long as neighbours may be moved, or others of the order may make room, what has less chance is not tried: it mostly
+    fails because of what lies on it, and stirs the heap."""
 
 
 class PickTask:
@@ -122,16 +125,21 @@ class PickTask:
         outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
         for number in range(1, self.config.max_attempts + 1):
             stages.report.attempts = number
-            attempt = Attempt(self, request, stages, pictures, failed)
+            attempt = Attempt(self, request, stages, pictures, failed, self._least_chance(request, moves))
             outcome = attempt.run()
             while outcome.code in IN_THE_WAY and self._may_clear(request, outcome, moves):
                 cleared = self._clear_the_way(attempt, stages, moves)
-                if not cleared.ok:
-                    outcome = cleared if self._must_stand_still(cleared) else outcome
+                if self._must_stand_still(cleared):
+                    return cleared
+                if not cleared.ok and not attempt.least_chance:
                     break
                 failed.clear()  # what could not be reached before may be now
-                attempt = Attempt(self, request, stages, pictures, failed)
+                # when nothing makes room any more, what little chance there is gets its try
+                least_chance = self._least_chance(request, moves) if cleared.ok else 0.0
+                attempt = Attempt(self, request, stages, pictures, failed, least_chance)
                 outcome = attempt.run()
+            if outcome.code in IN_THE_WAY and attempt.least_chance:  # others of the order come first
+                return outcome
             if outcome.ok or attempt.released:  # what has been let go over there must not be picked once more
                 return outcome
             log.info("pick %s attempt %d: %s", request.job_id, number, outcome.text)
@@ -157,6 +165,11 @@ class PickTask:
             self.aside.clear()
         return booked <= self.aside.count
 
+    def _least_chance(self, request: PickRequest, moves: Moves) -> float:
+        """What a grasp has to promise while there is a better way than to try it."""
+        waits = self.config.max_moved > 0 and request.sku != ANY_ITEM and len(moves.moved) < self.config.max_moved
+        return self.config.hopeful_chance if waits else 0.0
+
     def _may_clear(self, request: PickRequest, outcome: Outcome[None], moves: Moves) -> bool:
         """A particular item that lies in the tote, nothing in the hand, and patience left. What fell from the hand and is
         seen no more may lie anywhere."""
@@ -168,16 +181,13 @@ class PickTask:
         """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as
         something was moved; the failure is returned when nothing was. ``covering``: see :class:`Clearing`."""
         before, fallen = len(moves.moved), (self.fallen, self.fallen_sku)
-        clearing = Clearing(attempt, moves, covering)
-        cleared = clearing.run()
+        cleared = Clearing(attempt, moves, covering).run()
         if self._must_stand_still(cleared):
             return cleared
         empty = self._clear_hand(stages, "was being moved aside")
         if not empty.ok:
             return empty
-        if self.fallen is not None and self.fallen != fallen[0]:
-            if not clearing.left_source:  # it was over the source tote all the way
-                self.book(self.fallen, Place.SOURCE, stages.report, "fell back into the tote while being moved aside")
+        if self.fallen is not None:  # a neighbour that fell is not what this pick waits for
             self.fallen, self.fallen_sku = fallen
         return cleared if len(moves.moved) == before else Outcome.success(None)
 
@@ -239,8 +249,12 @@ class PickTask:
         assert self.held is not None, "only called with something in hand"
         held, report = self.held, stages.report
         if not holding(reading, held.item.tool, held.limits).ok:
-            self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}", held.sku)
-            self.held, self.fallen, self.fallen_sku = None, held.item_id, held.sku
+            self.held = None
+            if held.away:
+                self.book(held.item_id, Place.NEEDS_PERSON, report, f"left the hand: {note}", held.sku)
+                self.fallen, self.fallen_sku = held.item_id, held.sku
+            else:
+                self.book(held.item_id, Place.SOURCE, report, f"fell back into the tote: {note}")
             return Outcome.success(None)
         if held.lifted:
             if self.last_scene is None:

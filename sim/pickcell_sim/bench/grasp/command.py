@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pickcell.network import ModelError
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
+from pickcell_sim.bench.grasp.kept import kept_metrics
 from pickcell_sim.bench.grasp.learning import learning_metrics, run_lessons
 from pickcell_sim.bench.grasp.speed import speed_metrics
 from pickcell_sim.bench.plots import chances
@@ -30,6 +31,9 @@ def grasp(
     rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first of those totes.")] = 820_000,
     json: Annotated[Path | None, typer.Option(help="Keep the result and a plot in this folder.")] = None,
+    kept: Annotated[Path, typer.Option(help="Folder with results of the suites books_boxes and retrieval.")] = REPOSITORY
+    / "docs"
+    / "benchmarks",
 ) -> None:
     """Chances against outcomes, the time of choosing, and what outcomes teach.
 
@@ -45,6 +49,7 @@ def grasp(
         judged = load_tries(tries)
         metrics |= calibration_metrics(judged)
         told = {name: reliability_rows(mine) for name, mine in groups(judged).items() if mine}
+        metrics |= kept_metrics(kept)
         if totes:
             console.print(f"timing the choice in {totes} totes of 25 items ...", highlight=False)
             metrics |= speed_metrics(suite, range(seed, seed + totes))
@@ -53,7 +58,7 @@ def grasp(
             metrics |= learning_metrics(
                 run_lessons(suite, CONTRARY, seeds, rounds, lambda text: console.print(text, highlight=False))
             )
-    except (TryFileError, ModelError) as error:
+    except (TryFileError, ModelError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     table = Table("metric", "value (95 %)", "unit")

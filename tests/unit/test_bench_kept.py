@@ -1,0 +1,50 @@
+"""Claims of the choice from kept results of suites."""
+
+from __future__ import annotations
+
+import pytest
+
+from pickcell_sim.bench.grasp.kept import kept_metrics
+from pickcell_sim.bench.result import BenchResult, Metric
+
+
+def kept(folder, suite: str, strategy: str, damaged: list[int], picks: int = 10, **metrics: Metric) -> None:
+    rows = tuple({"seed": seed, "damaged": count, "picks": picks} for seed, count in enumerate(damaged))
+    result = BenchResult(suite, 0, len(rows), {"strategy": strategy}, {}, "x", metrics, rows)
+    result.write(folder / f"{suite}-{strategy}-estimated.json")
+
+
+def test_nothing_kept_claims_nothing(tmp_path):
+    assert kept_metrics(tmp_path) == {}
+
+
+def test_the_ratio_of_damage_has_an_interval(tmp_path):
+    kept(tmp_path, "books_boxes", "suction", [4, 3, 3])
+    kept(tmp_path, "books_boxes", "auto", [1, 0, 0])
+    metric = kept_metrics(tmp_path)["damage_ratio_books_boxes"]
+    assert metric.value == pytest.approx(10.5 / 1.5) and metric.low < 7.0 < metric.high and metric.low > 1.0
+
+
+def test_no_damage_at_all_on_one_side_has_no_upper_end(tmp_path):
+    kept(tmp_path, "books_boxes", "suction", [4, 3, 3])
+    kept(tmp_path, "books_boxes", "auto", [0, 0, 0])
+    metric = kept_metrics(tmp_path)["damage_ratio_books_boxes"]
+    assert metric.value == pytest.approx(21.0) and metric.low > 2.0 and metric.high == float("inf")
+
+
+def test_other_totes_are_refused(tmp_path):
+    kept(tmp_path, "books_boxes", "suction", [4, 3, 3])
+    kept(tmp_path, "books_boxes", "auto", [1, 0])
+    with pytest.raises(ValueError, match="same totes"):
+        kept_metrics(tmp_path)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "retrieval-auto-estimated.json").write_text("{")
+    with pytest.raises(ValueError, match="retrieval-auto-estimated"):
+        kept_metrics(tmp_path)
+
+
+def test_what_was_dug_out_counts_when_nothing_broke(tmp_path):
+    kept(tmp_path, "retrieval", "auto", [0], clean_rate=Metric(0.9, 0.8, 0.95, "share"))
+    assert kept_metrics(tmp_path)["retrieval_rate"].value == 0.9
