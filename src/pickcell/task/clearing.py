@@ -42,6 +42,8 @@ class Moves:
     """Ids of the instances that were to be moved, failures included."""
     failed: list[GraspCandidate] = field(default_factory=list)
     """Grasps on them that are not to be tried again."""
+    exhausted: bool = False
+    """Nothing can be moved as things lie now."""
 
 
 class Clearing(Attempt):

@@ -125,19 +125,7 @@ class PickTask:
         outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
         for number in range(1, self.config.max_attempts + 1):
             stages.report.attempts = number
-            attempt = Attempt(self, request, stages, pictures, failed, self._least_chance(request, moves))
-            outcome = attempt.run()
-            while outcome.code in IN_THE_WAY and self._may_clear(request, outcome, moves):
-                cleared = self._clear_the_way(attempt, stages, moves)
-                if self._must_stand_still(cleared):
-                    return cleared
-                if not cleared.ok and not attempt.least_chance:
-                    break
-                failed.clear()  # what could not be reached before may be now
-                # when nothing makes room any more, what little chance there is gets its try
-                least_chance = self._least_chance(request, moves) if cleared.ok else 0.0
-                attempt = Attempt(self, request, stages, pictures, failed, least_chance)
-                outcome = attempt.run()
+            attempt, outcome = self._attempt(request, stages, pictures, failed, moves)
             if outcome.code in IN_THE_WAY and attempt.least_chance:  # others of the order come first
                 return outcome
             if outcome.ok or attempt.released:  # what has been let go over there must not be picked once more
@@ -150,6 +138,8 @@ class PickTask:
                 return cleared
             if outcome.info.recovery not in RETRIED or stages.deadline_passed:
                 break
+            if outcome.code in HELD_DOWN:
+                moves.exhausted = False  # the try has stirred the heap
             if outcome.code in HELD_DOWN and number < self.config.max_attempts and self._may_clear(request, outcome, moves):
                 cleared = self._clear_the_way(attempt, stages, moves, covering=True)
                 if self._must_stand_still(cleared):
@@ -157,6 +147,25 @@ class PickTask:
         if self.fallen is not None:
             return Outcome(outcome.code, f"{outcome.text} The item has not been found again: a person must look.")
         return outcome
+
+    def _attempt(
+        self, request: PickRequest, stages: StageRunner, pictures: PickPictures, failed: list[GraspCandidate], moves: Moves
+    ) -> tuple[Attempt, Outcome[None]]:
+        """One attempt; as long as it can choose nothing for what is in the way, that is moved and it begins anew."""
+        attempt = Attempt(self, request, stages, pictures, failed, self._least_chance(request, moves))
+        outcome = attempt.run()
+        while outcome.code in IN_THE_WAY and self._may_clear(request, outcome, moves):
+            cleared = self._clear_the_way(attempt, stages, moves)
+            if self._must_stand_still(cleared):
+                return attempt, cleared
+            if not cleared.ok and not attempt.least_chance:
+                break
+            failed.clear()  # what could not be reached before may be now
+            # when nothing makes room any more, what little chance there is gets its try
+            moves.exhausted = not cleared.ok
+            attempt = Attempt(self, request, stages, pictures, failed, self._least_chance(request, moves))
+            outcome = attempt.run()
+        return attempt, outcome
 
     def aside_is_known(self) -> bool:
         """Whether the cell remembers all that lies on its aside tray: not after a restart with something on it."""
@@ -167,15 +176,16 @@ class PickTask:
 
     def _least_chance(self, request: PickRequest, moves: Moves) -> float:
         """What a grasp has to promise while there is a better way than to try it."""
-        waits = self.config.max_moved > 0 and request.sku != ANY_ITEM and len(moves.moved) < self.config.max_moved
-        return self.config.hopeful_chance if waits else 0.0
+        left = len(moves.moved) < self.config.max_moved and not moves.exhausted
+        return self.config.hopeful_chance if left and request.sku != ANY_ITEM and self.fallen is None else 0.0
 
     def _may_clear(self, request: PickRequest, outcome: Outcome[None], moves: Moves) -> bool:
         """A particular item that lies in the tote, nothing in the hand, and patience left. What fell from the hand and is
         seen no more may lie anywhere."""
         somewhere = self.fallen is not None and (self.fallen_sku != request.sku or outcome.code is Code.ITEM_NOT_FOUND)
         free = self.held is None and not somewhere
-        return request.sku != ANY_ITEM and request.may_move and free and len(moves.moved) < self.config.max_moved
+        left = len(moves.moved) < self.config.max_moved and not moves.exhausted
+        return request.sku != ANY_ITEM and request.may_move and free and left
 
     def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves, covering: bool = False) -> Outcome[None]:
         """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as
