@@ -10,7 +10,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -20,9 +20,9 @@ from pickcell.geometry import Pose, inverse
 from pickcell_conversions.drivers import nanoseconds, transform_to_msg
 from pickcell_description.link_tree import LinkTree, parse_link_tree
 from pickcell_node.main import run
+from pickcell_node.qos import LATCHED
 from tf2_msgs.msg import TFMessage
 
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVED = 2e-4
 """Change of a joint (rad or m) that counts as motion: more than an encoder's noise, 0.2 mm at a metre's reach."""
 

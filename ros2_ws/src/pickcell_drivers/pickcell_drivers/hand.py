@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
@@ -24,10 +23,10 @@ from pickcell_drivers.action_calls import call_service, wait_future, wait_server
 from pickcell_drivers.clock import Deadline, RosClock
 from pickcell_drivers.readings import RobotReadings
 from pickcell_node.action_client import ThreadedActionClient
+from pickcell_node.qos import LATCHED
 
 GRIPPER_ACTION = "/gripper_controller/gripper_cmd"
 VACUUM_SERVICE = "/vacuum/set"
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 VACUUM_LIMIT_TOPIC = "/vacuum/limit"
 """std_msgs/Float64, latched: most vacuum below ambient that the regulator lets through, Pa; inf: all that there is."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import FluidPressure
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import Bool
@@ -19,8 +19,7 @@ from pickcell.outcome import Code, Outcome
 from pickcell.values import JawState, JointState, RobotReading, Wrench
 from pickcell_conversions.drivers import MessageError, joint_state_from_msg, seconds, wrench_from_msg
 from pickcell_drivers.clock import RosClock
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+from pickcell_node.qos import LATCHED
 
 
 @dataclass(frozen=True)

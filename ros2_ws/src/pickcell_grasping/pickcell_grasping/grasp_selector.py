@@ -9,7 +9,6 @@ from pathlib import Path
 from pickcell_interfaces.msg import GraspCandidates, GraspOutcome
 from pickcell_interfaces.srv import SelectGrasp
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
@@ -25,10 +24,10 @@ from pickcell_node.files import below_root
 from pickcell_node.heartbeat import HeartbeatPublisher
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
+from pickcell_node.qos import LATCHED
 from pickcell_node.serve import serve
 
 SCORES = ("learned", "analytic")
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True)

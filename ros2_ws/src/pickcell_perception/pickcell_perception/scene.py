@@ -16,7 +16,6 @@ from pickcell_interfaces.msg import SceneInstances
 from pickcell_interfaces.srv import ObserveScene, WatchScene
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
@@ -33,11 +32,10 @@ from pickcell_drivers.cameras import CameraSourceConfig
 from pickcell_node.heartbeat import HeartbeatPublisher
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
+from pickcell_node.qos import LATCHED
 from pickcell_node.serve import serve
 from pickcell_perception.inputs import SceneInputs, gap_outcome
 from pickcell_perception.watching import Watching
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import FluidPressure
 from sensor_msgs.msg import JointState as JointStateMsg
 from std_msgs.msg import Bool
 
 from pickcell_conversions.drivers import joint_state_to_msg, time_msg, wrench_to_msg
+from pickcell_node.qos import LATCHED
 from pickcell_sim.driver import SimDriver
 
 QOS = QoSProfile(depth=10)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PRESSURE_FRAME = "cup_link"
 
 

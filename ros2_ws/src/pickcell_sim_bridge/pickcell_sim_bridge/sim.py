@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool
 from pickcell.cell import load_cell
 from pickcell_node.main import run
 from pickcell_node.parameters import read_parameters
+from pickcell_node.qos import LATCHED
 from pickcell_sim.driver import HandBusyError, SimDriver
 from pickcell_sim.filling.fill import FillError, fill_tote
 from pickcell_sim.items.stand_ins import StandIns
@@ -34,7 +35,7 @@ from pickcell_sim_bridge.controls import offer_controls
 from pickcell_sim_bridge.gripper_action import GripperAction
 from pickcell_sim_bridge.pacing import Pacer
 from pickcell_sim_bridge.rest import Rest
-from pickcell_sim_bridge.robot_topics import LATCHED, RobotTopics
+from pickcell_sim_bridge.robot_topics import RobotTopics
 
 MAX_CHUNKS = 4
 """Stretches of simulated time per timer call, so that commands get their turn when the simulator is late."""
