@@ -90,6 +90,11 @@ class ClearanceConfig:
 
     margin_m: float = 0.0005
     """Distance that the hand keeps from measured points of other things."""
+    top_margin_m: float = 0.004
+    """Palm and retracted cup stay so far from the item's own top: depth is noisy, its points are thinned, and what touches
+    there ends the approach before the fingers are where they should be."""
+    top_points: int = 1
+    """... except for so many stray points."""
     wall_margin_m: float = 0.004
     """Distance from the tote's walls, which are known from the cell file."""
     floor_margin_m: float = 0.0025

@@ -89,11 +89,13 @@ class HandGeometry:
         boxes[..., 0, 1:3], boxes[..., 0, 4:] = (-y, -self.pad_below_m), (y, self.hand.pad_to_tip_m)
         return boxes
 
-    def pinch_body(self) -> Boxes:
-        """(3, 6) palm, wrist and the retracted cup between the fingers, in ``tcp_pinch``."""
+    def pinch_body(self, ahead_m: float = 0.0) -> Boxes:
+        """(3, 6) palm, wrist and the retracted cup between the fingers, in ``tcp_pinch``, drawn forward by ``ahead_m``."""
         r = self.hand.cup_radius_m
         cup = [-r, -r, PALM_M[2] - self.pinch_m - self.standoff_m, r, r, LIP_RETRACTED_M - self.pinch_m]
-        return np.array([*self._behind(self.pinch_m), cup])
+        boxes = np.array([*self._behind(self.pinch_m), cup])
+        boxes[:, 5] += ahead_m
+        return boxes
 
     def beside_cup(self, gap_m: float) -> float:
         """Jaw opening that keeps the fingers ``gap_m`` from the extended cup."""

@@ -123,7 +123,8 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
     boxes = np.concatenate([fingers, between, body], axis=1)
     distance, inside = box_distances(poses, boxes, around.obstacles.hard_thin, c.reach_m)
     own = PointGrid.of(target.body.points[target.body.confidence >= c.hard_confidence])
-    _, on_item = box_distances(poses, np.concatenate([fingers, body], axis=1), own, 0.0)
+    ahead = np.broadcast_to(hand.pinch_body(c.top_margin_m), (n, 3, 6))
+    _, on_item = box_distances(poses, np.concatenate([fingers, ahead], axis=1), own, 0.0)
     walls = _wall_ok(around, poses, np.concatenate([fingers, body], axis=1), config)
     f = slice(0, levels * N_FINGER)
     gap: F64 = distance[:, f].reshape(n, levels, N_FINGER).min(axis=2)
@@ -142,7 +143,7 @@ def fit_jaw(poses: F64, width_m: F64, target: Target, around: Surroundings, hand
             gap[row, level] < c.margin_m,
             caught[row, level] > c.tolerance_points,
             item_hits[row, level] > c.tolerance_points,
-            body_hits > c.tolerance_points,
+            body_hits > c.top_points,
             ~body_wall,
             body_gap < c.margin_m,
         ],

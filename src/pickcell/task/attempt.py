@@ -64,6 +64,8 @@ class Attempt:
         """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
         self.tare: Wrench | None = None
         self.width_at_grasp_m = 0.0
+        self.give_m = 0.0
+        """How much narrower the item is in the closed jaw than it looked."""
 
     def run(self) -> Outcome[None]:
         """Observe to record. After a failure the arm stands, and the hand may still hold something."""
@@ -234,6 +236,7 @@ class Attempt:
         if not closed.ok:
             return closed.failed_as()
         self.width_at_grasp_m = closed.unwrap().width_m
+        self.give_m = max(0.0, plan.candidate.width_m - self.width_at_grasp_m)
         reading = self.ports.sensors.reading()
         return holding(reading.unwrap(), Tool.PINCH, self.config.hold) if reading.ok else reading.failed_as()
 
@@ -296,7 +299,7 @@ class Attempt:
         return moved
 
     def _hold_watch(self, tool: Tool, limits: HoldConfig) -> Watch:
-        return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, limits)
+        return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, limits, self.give_m)
 
     def _held(self, scene: Scene, candidate: GraspCandidate) -> HeldItem:
         sku = self.task.catalogue.find(self.sku).unwrap()

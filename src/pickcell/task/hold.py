@@ -24,6 +24,8 @@ class HoldConfig:
     """Pads closer than this hold nothing."""
     slip_m: float = 0.006
     """Change of jaw width that counts as slipping."""
+    slip_share_of_give: float = 0.3
+    """... or this share of what the item gave way to the pads, where that is more: what is soft breathes while it is carried."""
     contact_force_n: float = 10.0
     """Force along the approach that ends the contact motion."""
     touchdown_force_n: float = 8.0
@@ -51,18 +53,25 @@ def sealed(reading: RobotReading, config: HoldConfig) -> bool:
 
 
 def holding(reading: RobotReading, tool: Tool, config: HoldConfig) -> Outcome[None]:
-    """Does the hand itself report a hold? MISSED or SEAL_NOT_MADE when not."""
+    """Does the hand itself report a hold? MISSED or SEAL_NOT_MADE when not.
+
+    A closed jaw holds when its pads stay apart. Whether the driver calls it stalled says less: what trembles between the pads
+    right after a lift, or is still settling, is held all the same. While the jaw may still be closing, wait before asking.
+    """
     if tool is Tool.SUCTION:
         if sealed(reading, config):
             return Outcome.success(None)
         return Outcome.failure(Code.SEAL_NOT_MADE, f"Vacuum {reading.vacuum_pa / 1e3:.0f} kPa.")
-    if reading.jaw.stalled and reading.jaw.width_m > config.min_width_m:
+    if reading.jaw.width_m > config.min_width_m:
         return Outcome.success(None)
     return Outcome.failure(Code.MISSED, f"The jaw closed to {reading.jaw.width_m * 1e3:.1f} mm.")
 
 
-def hold_lost(reading: RobotReading, tool: Tool, width_at_grasp_m: float, config: HoldConfig) -> Outcome[None]:
-    """Watch a hold in flight: SEAL_LOST, DROPPED or SLIPPED once it is gone, success while it lasts."""
+def hold_lost(
+    reading: RobotReading, tool: Tool, width_at_grasp_m: float, config: HoldConfig, give_m: float = 0.0
+) -> Outcome[None]:
+    """Watch a hold in flight: SEAL_LOST, DROPPED or SLIPPED once it is gone, success while it lasts. ``give_m``: by how much
+    the item was narrower in the closed jaw than it looked."""
     if tool is Tool.SUCTION:
         if reading.vacuum_pa < config.lost_pa:
             return Outcome.failure(Code.SEAL_LOST, f"Vacuum {reading.vacuum_pa / 1e3:.0f} kPa.")
@@ -70,7 +79,7 @@ def hold_lost(reading: RobotReading, tool: Tool, width_at_grasp_m: float, config
     width = reading.jaw.width_m
     if width <= config.min_width_m:
         return Outcome.failure(Code.DROPPED, "The jaw closed on nothing.")
-    if abs(width - width_at_grasp_m) > config.slip_m:
+    if abs(width - width_at_grasp_m) > max(config.slip_m, config.slip_share_of_give * give_m):
         change_mm = (width - width_at_grasp_m) * 1e3
         return Outcome.failure(Code.SLIPPED, f"The jaw width changed by {change_mm:+.1f} mm.")
     return Outcome.success(None)

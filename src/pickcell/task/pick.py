@@ -236,6 +236,8 @@ class PickTask:
 
     def _clear_hand(self, stages: StageRunner, note: str) -> Outcome[None]:
         """An empty hand at home, whatever came before; ``note`` goes into the ledger with an item that is put back."""
+        if self.held is not None:
+            self.ports.clock.sleep_s(self.config.settle_s)  # what has just been lost lets the jaw close
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pickcell.network import ModelError
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
 from pickcell_sim.bench.grasp.kept import kept_metrics
 from pickcell_sim.bench.grasp.learning import learning_metrics, run_lessons
@@ -18,10 +17,11 @@ from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_fa
 from pickcell_sim.bench.suite_command import FAILED, wide_console
 from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.items.spec import REPOSITORY
-from pickcell_sim.tries.records import TryFileError, load_tries
+from pickcell_sim.tries.records import load_tries
 
 CONTRARY = "box-008"
 """Test item that becomes porous in the lessons."""
+KEPT = REPOSITORY / "docs" / "benchmarks"
 
 
 def grasp(
@@ -31,9 +31,7 @@ def grasp(
     rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first of those totes.")] = 820_000,
     json: Annotated[Path | None, typer.Option(help="Keep the result and a plot in this folder.")] = None,
-    kept: Annotated[Path, typer.Option(help="Folder with results of the suites books_boxes and retrieval.")] = REPOSITORY
-    / "docs"
-    / "benchmarks",
+    kept: Annotated[Path, typer.Option(help="Folder with results of the suites books_boxes and retrieval.")] = KEPT,
 ) -> None:
     """Chances against outcomes, the time of choosing, and what outcomes teach.
 
@@ -58,7 +56,7 @@ def grasp(
             metrics |= learning_metrics(
                 run_lessons(suite, CONTRARY, seeds, rounds, lambda text: console.print(text, highlight=False))
             )
-    except (TryFileError, ModelError, ValueError) as error:
+    except ValueError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     table = Table("metric", "value (95 %)", "unit")
