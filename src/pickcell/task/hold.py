@@ -25,7 +25,7 @@ class HoldConfig:
     slip_m: float = 0.006
     """Change of jaw width that counts as slipping."""
     slip_share_of_give: float = 0.3
-    """... or this share of what the item gave way to the pads, where that is more: what is soft breathes while it is carried."""
+    """... or this share of what the item gave way to the pads, where that is more: what is soft breathes on the way."""
     contact_force_n: float = 10.0
     """Force along the approach that ends the contact motion."""
     touchdown_force_n: float = 8.0
@@ -55,8 +55,8 @@ def sealed(reading: RobotReading, config: HoldConfig) -> bool:
 def holding(reading: RobotReading, tool: Tool, config: HoldConfig) -> Outcome[None]:
     """Does the hand itself report a hold? MISSED or SEAL_NOT_MADE when not.
 
-    A closed jaw holds when its pads stay apart. Whether the driver calls it stalled says less: what trembles between the pads
-    right after a lift, or is still settling, is held all the same. While the jaw may still be closing, wait before asking.
+    A closed jaw holds when its pads stay apart. Whether the driver calls it stalled says less: what trembles between the
+    pads right after a lift is held all the same. While the jaw may still be closing, wait before asking.
     """
     if tool is Tool.SUCTION:
         if sealed(reading, config):
