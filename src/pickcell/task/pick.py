@@ -48,8 +48,7 @@ class TaskConfig:
     retreat_m: float = 0.25
     hold: HoldConfig = field(default_factory=HoldConfig)
     max_moved: int = 0
-    """Neighbours that may be moved out of the way of one item; 0 leaves everything where it is: that it delivers more has
-    not been shown yet (docs/grasping.md)."""
+    """Neighbours that may be moved out of the way of one item (docs/grasping.md); 0 leaves everything where it is."""
     hopeful_chance: float = 0.5
     """As long as neighbours may be moved, or others of the order may make room, what has less chance is not tried: it mostly
     fails because of what lies on it, and stirs the heap."""
