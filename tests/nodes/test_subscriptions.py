@@ -81,6 +81,11 @@ def graph(tmp_path_factory):
             client.call_async(ObserveScene.Request())
             images = [f"/{c.name}/{kind}" for c in CELL.cameras for kind in ("color/image_raw", "depth/image_rect_raw")]
             wait_until(lambda: all(map(node.count_subscribers, images)), 10.0, "scene listens to all cameras")
+            wait_until(
+                lambda: all(node.get_subscriber_names_and_types_by_node(name, "/") for name in NODES),
+                30.0,
+                "the graph knows what all nodes listen to",
+            )
             yield node
     finally:
         for process in started:
