@@ -183,26 +183,26 @@ def test_an_item_that_falls_back_is_found_again(ledger, tool, code):
     assert ledger.counts(Place.NEEDS_PERSON) == {}
 
 
-def test_what_is_lost_in_the_lift_lies_in_the_tote_and_needs_nobody(ledger):
-    """Whether or not it is seen again: it has never been anywhere else."""
+def vanish_after(planned: str):
+    """What is held is gone, and seen no more, once ``planned`` has been planned."""
 
-    def bury(n, cell):
-        if cell.in_hand and cell.calls.get("lift"):
+    def vanish(n, cell):
+        if cell.in_hand and cell.calls.get(planned):
             cell.lose()
             cell.source.remove("box-1")
 
-    _, report = run(ledger, cell_with(during_execute=bury))
+    return vanish
+
+
+def test_what_is_lost_in_the_lift_lies_in_the_tote_and_needs_nobody(ledger):
+    """Whether or not it is seen again: it has never been anywhere else."""
+    _, report = run(ledger, cell_with(during_execute=vanish_after("lift")))
     assert not report.placed and report.code is Code.ITEM_NOT_FOUND and report.needs_person == ""
     assert ledger.counts(Place.SOURCE)["box-1"] == 1 and ledger.counts(Place.NEEDS_PERSON) == {}
 
 
 def test_an_item_that_vanishes_needs_a_person(ledger):
-    def vanish(n, cell):
-        if cell.in_hand and cell.calls.get("place_destination"):
-            cell.lose()
-            cell.source.remove("box-1")
-
-    _, report = run(ledger, cell_with(during_execute=vanish))
+    _, report = run(ledger, cell_with(during_execute=vanish_after("place_destination")))
     assert not report.placed and report.code is Code.ITEM_NOT_FOUND
     assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1}
 

@@ -14,20 +14,20 @@ from pickcell.outcome import Outcome
 from pickcell.values import GraspDecision, Instance, Scene, Tool
 from pickcell_sim.bench.suites import Strategy
 
-BOTH = (Tool.PINCH, Tool.SUCTION)
-TOOLS = {Strategy.SUCTION: (Tool.SUCTION,), Strategy.PINCH: (Tool.PINCH,)}
-"""Of strategies that switch a tool off; all others have both."""
+ONE_TOOL = {Strategy.SUCTION: Tool.SUCTION, Strategy.PINCH: Tool.PINCH}
+"""Strategies that switch the other tool off."""
 
 
 def selector_of(strategy: Strategy, cell: CellConfig, catalogue: Catalogue) -> GraspSelector:
     """The grasp choice that a strategy stands for. Raises what GraspSelector raises."""
     if strategy is Strategy.WITHOUT_SCORE:
-        return GraspSelector(cell, catalogue, GraspConfig.analytic(BOTH))
+        return GraspSelector(cell, catalogue, GraspConfig.analytic())
     if strategy is Strategy.WITHOUT_KNOWLEDGE:
-        return GraspSelector(cell, None, GraspConfig(tools=BOTH))
+        return GraspSelector(cell)
     if strategy is Strategy.WITHOUT_COMPLETION:
-        return SeenOnlySelector(cell, catalogue, GraspConfig(tools=BOTH))
-    return GraspSelector(cell, catalogue, GraspConfig(tools=TOOLS.get(strategy, BOTH)))
+        return SeenOnlySelector(cell, catalogue)
+    config = GraspConfig(tools=(ONE_TOOL[strategy],)) if strategy in ONE_TOOL else None
+    return GraspSelector(cell, catalogue, config)
 
 
 class SeenOnlySelector(GraspSelector):

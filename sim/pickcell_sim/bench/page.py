@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,13 +41,7 @@ _INTRO = (
 
 def load_results(folder: Path) -> dict[str, BenchResult]:
     """Kept results by the stem of their file. Raises ValueError naming a bad file."""
-    results = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            results[path.stem] = BenchResult.from_dict(json.loads(path.read_text()))
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not a benchmark result: {error}") from error
-    return results
+    return {path.stem: BenchResult.read(path) for path in sorted(folder.glob("*.json"))}
 
 
 def write_pages(folder: Path) -> list[Path]:

@@ -67,6 +67,14 @@ class BenchResult:
         metrics = {name: Metric.from_dict(metric) for name, metric in data["metrics"].items()}
         return BenchResult(**{**data, "metrics": metrics, "episodes": tuple(data.get("episodes", ()))})
 
+    @staticmethod
+    def read(path: Path) -> BenchResult:
+        """A kept result. Raises ValueError naming a file that is none, OSError for one that cannot be read."""
+        try:
+            return BenchResult.from_dict(json.loads(path.read_text()))
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a benchmark result: {error}") from error
+
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = self.to_dict()

@@ -45,6 +45,10 @@ class Moves:
     exhausted: bool = False
     """Nothing can be moved as things lie now."""
 
+    def may_go_on(self, most: int) -> bool:
+        """Whether another neighbour may be moved, of ``most`` in all, and any can be."""
+        return len(self.moved) < most and not self.exhausted
+
 
 class Clearing(Attempt):
     """One neighbour moved. Kept apart from the pick's own attempts: its stages do not count as tries of the wanted item."""

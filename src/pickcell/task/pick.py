@@ -175,16 +175,15 @@ class PickTask:
 
     def _least_chance(self, request: PickRequest, moves: Moves) -> float:
         """What a grasp has to promise while there is a better way than to try it."""
-        left = len(moves.moved) < self.config.max_moved and not moves.exhausted
-        return self.config.hopeful_chance if left and request.sku != ANY_ITEM and self.fallen is None else 0.0
+        better = moves.may_go_on(self.config.max_moved) and request.sku != ANY_ITEM and self.fallen is None
+        return self.config.hopeful_chance if better else 0.0
 
     def _may_clear(self, request: PickRequest, outcome: Outcome[None], moves: Moves) -> bool:
         """A particular item that lies in the tote, nothing in the hand, and patience left. What fell from the hand and is
         seen no more may lie anywhere."""
         somewhere = self.fallen is not None and (self.fallen_sku != request.sku or outcome.code is Code.ITEM_NOT_FOUND)
         free = self.held is None and not somewhere
-        left = len(moves.moved) < self.config.max_moved and not moves.exhausted
-        return request.sku != ANY_ITEM and request.may_move and free and left
+        return request.sku != ANY_ITEM and request.may_move and free and moves.may_go_on(self.config.max_moved)
 
     def _clear_the_way(self, attempt: Attempt, stages: StageRunner, moves: Moves, covering: bool = False) -> Outcome[None]:
         """One neighbour elsewhere, and an empty hand. What went wrong with it is no reason to give up the pick, as long as

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pickcell_sim.bench import statistics
@@ -35,9 +34,4 @@ def damage_ratio(a: BenchResult, b: BenchResult) -> Metric:
 
 
 def _read(path: Path) -> BenchResult | None:
-    if not path.is_file():
-        return None
-    try:
-        return BenchResult.from_dict(json.loads(path.read_text()))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no benchmark result: {error}") from error
+    return BenchResult.read(path) if path.is_file() else None
