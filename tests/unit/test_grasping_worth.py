@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pickcell.grasping.chance import Chances, LearnedChances, Spread, logit, sigmoid, tree_inputs
-from pickcell.grasping.cost import CostConfig, expected_cost_s
+from pickcell.grasping.cost import CostConfig, expected_cost_s, not_worth_a_try
 from pickcell.grasping.experience import Experience
 from pickcell.grasping.films import film_limit_pa
 from pickcell.grasping.refine import RefineConfig, cheapest, variants
 from pickcell.grasping.table import CandidateTable
 from pickcell.grasping.verdict import verdict
-from pickcell.grasping.worth import FORESEEN, HARM, HOPELESS, Product, Worth
+from pickcell.grasping.worth import FORESEEN, HARM, HARMFUL, HOPELESS, Product, Worth
 from pickcell.network import ModelError
 from pickcell.outcome import Code
 from pickcell.values import Tool
@@ -56,6 +56,26 @@ def test_chances_become_qualities_and_the_hopeless_are_rejected():
     assert list(rated.reason) == ["", HOPELESS, "blocked"]
     assert np.isinf(rated.cost_s[2]) and rated.cost_s[0] < rated.cost_s[1]
     assert rated.scores[HARM][0] == pytest.approx(0.2) and rated.scores[FORESEEN][0] == pytest.approx(float(logit(0.9)))
+
+
+def test_what_is_likely_to_harm_is_refused_unless_the_cell_has_to_take_it():
+    rough = table([0.6, 0.6, 0.02], force_n=20.0)
+    rough.force_n[1:] = 40.0
+    assert list(Worth(Foreseen(), None, PRICES).of(rough, BOX).reason) == ["", HARMFUL, HOPELESS]
+    told = Worth(Foreseen(), None, CostConfig(refuse_harm=False)).of(rough, BOX)
+    assert list(told.reason) == ["", "", HOPELESS]
+    assert told.cost_s[1] > told.cost_s[0]
+
+
+@given(st.floats(1e-6, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_person_is_called_at_once_when_that_is_cheaper(success, harm, more):
+    cost = expected_cost_s(np.array([success]), np.array([harm]), 5.0, 3.0, PRICES)
+    tried_first = cost[0] + (1.0 - success) * PRICES.person_s
+    assert not_worth_a_try(cost, np.array([success]), PRICES)[0] == (cost[0] > PRICES.person_s * success)
+    assert abs(tried_first - PRICES.person_s) < 1e-9 or (
+        not_worth_a_try(cost, np.array([success]), PRICES)[0] == (tried_first > PRICES.person_s)
+    )
+    assert not not_worth_a_try(cost, np.array([success]), CostConfig(person_s=np.inf))[0]
 
 
 def test_experience_turns_the_choice_between_two_tools():

@@ -207,14 +207,52 @@ def test_an_item_that_vanishes_needs_a_person(ledger):
     assert ledger.counts(Place.NEEDS_PERSON) == {"box-1": 1}
 
 
-def test_slipping_puts_the_item_back(ledger):
+def slips(cell: FakeCell, times: int) -> list[float]:
+    """The item slips in the jaw so often on its way; returns the accelerations of the places planned, as they come."""
+    planned: list[float] = []
+    place = cell.plan_place
+
+    def plan_place(scene, held, tote):
+        planned.append(held.max_acceleration_mps2)
+        if cell.in_hand and len(planned) <= times and tote == "destination":
+            cell.slips_next = True
+        return place(scene, held, tote)
+
     def slip(n, cell):
-        if cell.in_hand and cell.calls.get("place_destination") and not cell.calls.get("place_source"):
+        if getattr(cell, "slips_next", False):
+            cell.commanded = max(cell.commanded, 0.04) + 0.008
+            cell.slips_next = False
+
+    cell.plan_place = plan_place  # type: ignore[method-assign]
+    cell.faults.during_execute = slip
+    return planned
+
+
+def test_what_slips_once_goes_on_gently(ledger):
+    cell = cell_with()
+    planned = slips(cell, 1)
+    _, report = run(ledger, cell)
+    assert report.placed and report.code is Code.OK, report.text
+    assert planned[1] == pytest.approx(0.5 * planned[0]) and len(planned) == 2
+    assert any("slipped once" in s.text for s in report.stages)
+
+
+def test_what_slips_in_the_lift_is_lifted_on(ledger):
+    def slip(n, cell):
+        if cell.in_hand and cell.calls.get("lift") == 1:
             cell.commanded = 0.048
 
     cell = cell_with(during_execute=slip)
     _, report = run(ledger, cell)
+    assert report.placed and report.attempts == 1 and cell.calls["lift"] == 2, report.text
+
+
+def test_what_slips_again_is_put_back(ledger):
+    cell = cell_with()
+    slips(cell, 2)
+    _, report = run(ledger, cell)
     assert Code.SLIPPED in [s.code for s in report.stages]
+    assert ledger.counts(Place.NEEDS_PERSON) == {}
 
 
 @pytest.mark.parametrize(("extra", "code"), [(0.5, Code.DOUBLE_PICK), (-0.15, Code.ITEM_MISMATCH)])
@@ -307,9 +345,9 @@ def test_nothing_is_lifted_when_the_ledger_cannot_be_written(ledger):
     cell = cell_with()
     task = PickTask(cell, FakeCatalogue(), ledger, TaskConfig())
     ledger.take = lambda sku, job: Outcome.failure(Code.LEDGER_UNWRITABLE, "disk full")  # type: ignore[method-assign]
-    lifts_before = cell.calls.get("plan_lift", 0)
+    lifts_before = cell.calls.get("lift", 0)
     report = task.run(PickRequest("job-1", "box-1"))
-    assert report.code is Code.LEDGER_UNWRITABLE and cell.calls.get("plan_lift", 0) == lifts_before
+    assert report.code is Code.LEDGER_UNWRITABLE and cell.calls.get("lift", 0) == lifts_before
     assert cell.destination == []
 
 

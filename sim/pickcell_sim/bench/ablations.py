@@ -10,12 +10,15 @@ from pickcell.catalogue import Catalogue
 from pickcell.cell import CellConfig
 from pickcell.grasping import GraspSelector
 from pickcell.grasping.config import GraspConfig
+from pickcell.grasping.cost import CostConfig
 from pickcell.outcome import Outcome
 from pickcell.values import GraspDecision, Instance, Scene, Tool
 from pickcell_sim.bench.suites import Strategy
 
 ONE_TOOL = {Strategy.SUCTION: Tool.SUCTION, Strategy.PINCH: Tool.PINCH}
 """Strategies that switch the other tool off."""
+TAKES_WHAT_IT_CAN = CostConfig(refuse_harm=False)
+"""A cell with one tool has nothing to choose: it takes what it is told as well as it can."""
 
 
 def selector_of(strategy: Strategy, cell: CellConfig, catalogue: Catalogue) -> GraspSelector:
@@ -26,7 +29,9 @@ def selector_of(strategy: Strategy, cell: CellConfig, catalogue: Catalogue) -> G
         return GraspSelector(cell)
     if strategy is Strategy.WITHOUT_COMPLETION:
         return SeenOnlySelector(cell, catalogue)
-    config = GraspConfig(tools=(ONE_TOOL[strategy],)) if strategy in ONE_TOOL else None
+    if strategy is Strategy.WITHOUT_REFUSAL:
+        return GraspSelector(cell, catalogue, GraspConfig(prices=TAKES_WHAT_IT_CAN))
+    config = GraspConfig(tools=(ONE_TOOL[strategy],), prices=TAKES_WHAT_IT_CAN) if strategy in ONE_TOOL else None
     return GraspSelector(cell, catalogue, config)
 
 

@@ -74,7 +74,7 @@ def suite(
         StrategyOption,
         typer.Option(
             help="Tools that may be chosen; 'all': suction, pinch and auto; 'ablations': auto, and auto without the learned "
-            "score, without completed shapes, without knowledge of the item."
+            "score, completed shapes, knowledge of the item, refusing what is likely to be harmed."
         ),
     ] = StrategyOption.AUTO,
     perception: Annotated[

@@ -62,10 +62,13 @@ class Strategy(str, Enum):
     WITHOUT_SCORE = "without_score"  # by the rating from geometry instead of learned chances
     WITHOUT_COMPLETION = "without_completion"  # by measured surface alone
     WITHOUT_KNOWLEDGE = "without_knowledge"  # as if no item had ever been seen
+    WITHOUT_REFUSAL = "without_refusal"  # nothing is left to a person because it is likely to be harmed
 
 
 TOOL_STRATEGIES = (Strategy.SUCTION, Strategy.PINCH, Strategy.AUTO)
-ABLATIONS = (Strategy.WITHOUT_SCORE, Strategy.WITHOUT_COMPLETION, Strategy.WITHOUT_KNOWLEDGE)
+ABLATIONS = (
+    Strategy.WITHOUT_SCORE, Strategy.WITHOUT_COMPLETION, Strategy.WITHOUT_KNOWLEDGE, Strategy.WITHOUT_REFUSAL,
+)  # fmt: skip
 
 
 class Perception(str, Enum):

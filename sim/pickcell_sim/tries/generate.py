@@ -42,7 +42,7 @@ BEST_SHARE = 0.5
 """Of the tries that go to the best candidate of a tool on an item; the others to any."""
 EXPLORED = GraspConfig(
     ranking=RankingConfig(max_per_tool=80, max_ranked=200),
-    prices=CostConfig(least_success=0.0),
+    prices=CostConfig(person_s=np.inf),
     score="analytic",
     experience=False,
 )

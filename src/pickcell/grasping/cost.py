@@ -20,11 +20,20 @@ class CostConfig:
     """An item harmed: 120 s are what a cell of 1,000 units an hour needs for 33 units (assumed)."""
     curiosity: float = 0.5
     """How far a tool that is known on a product is ranked below what is believed of it, in standard deviations learned."""
-    least_success: float = 0.08
-    """A grasp with a smaller chance is not worth a try."""
+    person_s: float = 60.0
+    """What it costs when a person takes the item instead (assumed: a walk to the cell, and looking for it). A grasp that
+    costs more for each item that it brings is not worth a try: infinite tries everything."""
+    refuse_harm: bool = True
+    """Harm counts in that. False: it only counts in the ranking, as in a cell that has to take what it is told."""
 
 
 def expected_cost_s(success: F64, harm: F64, done_s: float, failed_s: float, prices: CostConfig) -> F64:
     """(C,) seconds: ``done_s`` and ``failed_s`` are the times of tries that succeed and that do not."""
     failure = 1.0 - success
     return np.asarray(success * done_s + failure * (failed_s + prices.failure_s) + harm * prices.harm_s, dtype=np.float64)
+
+
+def not_worth_a_try(cost_s: F64, success: F64, prices: CostConfig) -> NDArray[np.bool_]:
+    """(C,) whether trying, and calling a person when it fails, costs more than calling the person at once:
+    ``cost + (1 - success) person > person``."""
+    return np.asarray(cost_s > prices.person_s * success, dtype=np.bool_)

@@ -95,8 +95,10 @@ class GraspSelector:
                 Code.NO_GRASP_FOUND, f"Instance {instance_id} has too little surface ({seen} points seen)."
             )
         prior = tool_prior(target, product)
-        tables = self._rate(scene, found[0], target, product, prior)
         known = Product(product.kind, product.sku) if product is not None else Product()
+        item = item_measures(found[0], target, product)
+        rated = self._rate(scene, found[0], target, product, prior)
+        tables = [self._worth.of(table.with_measures(item), known) for table in rated]
         return self._decide(target, prior, tables, known)
 
     def close(self) -> None:
@@ -136,7 +138,7 @@ class GraspSelector:
     def _rate(
         self, scene: Scene, instance: Instance, target: Target, product: Sku | None, prior: ToolPrior
     ) -> list[CandidateTable]:
-        """Rated candidates of both tools, rejected ones included."""
+        """Candidates of both tools, rated by geometry, rejected ones included."""
         around = Surroundings(
             self._obstacles(scene).around(instance, HAND_REACH_M, self.config.clearance),
             next((tote for tote in self.totes if tote.contains(target.body.points.mean(axis=0))), None),
@@ -153,9 +155,7 @@ class GraspSelector:
             tables.append(rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]))
         if Tool.SUCTION in self.config.tools:
             tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat, film_pa))
-        item = item_measures(instance, target, product)
-        known = Product(product.kind, product.sku) if product is not None else Product()
-        return [self._worth.of(t.with_measures(item), known) for t in tables]
+        return tables
 
     def _refined(self, good: CandidateTable, known: Product) -> CandidateTable:
         """The same places, held and carried as is expected to cost least."""

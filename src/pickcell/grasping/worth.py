@@ -10,14 +10,15 @@ import numpy as np
 
 from pickcell.grasping.chance import RATING, Chances, LearnedChances, Spread, ToolModel, logit, sigmoid
 from pickcell.grasping.config import GraspConfig
-from pickcell.grasping.cost import CostConfig, expected_cost_s
+from pickcell.grasping.cost import CostConfig, expected_cost_s, not_worth_a_try
 from pickcell.grasping.experience import Belief, Experience
 from pickcell.grasping.table import CandidateTable
 from pickcell.values import Tool
 
 FORESEEN, HARM = "foreseen_log_odds", "harm"
 """Names under which a candidate carries its log-odds before experience, and its chance of harm."""
-HOPELESS = "too little chance of success"
+HOPELESS, HARMFUL = "too little chance of success", "likely to harm something"
+"""Why a grasp is not worth a try."""
 DONE_S, FAILED_S = 5.5, 3.0
 """Cell times of a try where no forest knows better."""
 
@@ -60,7 +61,7 @@ class Worth:
         return self.experience.belief(tool, product.kind, product.sku)
 
     def of(self, table: CandidateTable, product: Product) -> CandidateTable:
-        """The table with chances as qualities, and costs. What has too little chance is rejected.
+        """The table with chances as qualities, and costs. What is not worth a try is rejected.
 
         A tool that has been tried on this product is ranked as if it were a little worse than it is believed to be, by what
         is now known better: so of two alike the one that is known less is tried, and without evidence nothing changes.
@@ -78,7 +79,10 @@ class Worth:
         quality, foreseen, harm = np.zeros(len(table)), np.zeros(len(table)), np.zeros(len(table))
         quality[good], foreseen[good], harm[good] = success, chances.log_odds, chances.harm
         reason = table.reason.copy()
-        reason[good[success < self._prices.least_success]] = HOPELESS
+        harmless_s = cost[good] - chances.harm * self._prices.harm_s
+        if self._prices.refuse_harm:
+            reason[good[not_worth_a_try(cost[good], success, self._prices)]] = HARMFUL
+        reason[good[not_worth_a_try(harmless_s, success, self._prices)]] = HOPELESS
         scores = table.scores | {RATING: table.quality, FORESEEN: foreseen, HARM: harm}
         return replace(table, quality=quality, cost_s=cost, scores=scores, reason=reason)
 

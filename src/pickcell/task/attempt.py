@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
+from pickcell.task.choice import Choice
 from pickcell.task.held import Held
-from pickcell.task.hold import HoldConfig, hold_lost, holding, judge_weight, measured_mass_kg, same_place, sealed
+from pickcell.task.hold import HoldConfig, hold_lost, holding, judge_weight, measured_mass_kg, sealed
 from pickcell.task.ledger import Place
 from pickcell.task.pictures import PickPictures
 from pickcell.task.place_check import check_placed
 from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import OPENING_FORCE_N, StageRunner, Watch
-from pickcell.task.targets import Target, targets
 from pickcell.values import (
     ApproachPlan,
     GraspCandidate,
-    GraspDecision,
     HeldItem,
-    Instance,
+    JointTrajectory,
     PlacePlan,
     RobotReading,
     Scene,
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
 NOT_MOVED = (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE)
 """How planning fails: the arm still stands where it stood."""
+SLIPPED_SHARE = 0.5
+"""Of the acceleration that a hold was trusted with, once it has slipped."""
 NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
 
 
-class Attempt:
-    """State of one attempt."""
+class Attempt(Choice):
+    """The whole of it: choose, take, deliver."""
 
     def __init__(
         self,
@@ -47,18 +49,8 @@ class Attempt:
         failed: list[GraspCandidate],
         least_chance: float = 0.0,
     ) -> None:
-        """``failed``: grasps of earlier attempts that are not to be tried again; this attempt adds its own.
-        ``least_chance`` of success: what a grasp needs to be tried."""
-        self.task = task
-        self.config = task.config
-        self.ports = task.ports
-        self.request = request
-        self.sku = request.sku
-        """What is being taken: settled by the choice when any item will do."""
-        self.stages = stages
-        self.pictures = pictures
-        self.failed = failed
-        self.least_chance = least_chance
+        """See :class:`Choice`."""
+        super().__init__(task, request, stages, pictures, failed, least_chance)
         self.item_id: int | None = None
         self.released = False
         """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
@@ -92,101 +84,6 @@ class Attempt:
             return placed.failed_as()
         return self._confirm(scene, held, placed)
 
-    def learn(self, candidate: GraspCandidate, code: Code) -> None:
-        """Tell the choice what came of a grasp."""
-        self.ports.grasp.learn(candidate, self.sku, code)
-
-    # -- look and choose -----------------------------------------------------------------------------------------
-
-    def _manifest(self) -> dict[str, int]:
-        """What the source tote should hold, an item that fell from the hand included."""
-        counts = self.task.ledger.counts(Place.SOURCE)
-        if self.task.fallen is not None:
-            fallen = self.task.fallen_sku
-            counts[fallen] = counts.get(fallen, 0) + 1
-        return counts
-
-    def _look(self) -> Outcome[Scene]:
-        with self.stages.computing():
-            seen = self.ports.scene.observe(self._manifest(), self.ports.clock.now_s())
-        if seen.value is not None:  # an empty tote is seen as well: SCENE_EMPTY carries its scene
-            self.task.last_scene = seen.value
-            self.task.scene_is_fresh = True
-            self.stages.report.perception_ms = dict(seen.value.timings_ms)
-        return seen
-
-    def _observe(self) -> Outcome[Scene]:
-        with self.stages.stage(Stage.OBSERVE, "Looking into the totes") as record:
-            interrupted = self.stages.interrupted()
-            if not interrupted.ok:
-                record.code, record.text = interrupted.code, interrupted.text
-                return interrupted.failed_as()
-            last = self.task.last_scene
-            seen = Outcome.success(last) if last is not None and self.task.scene_is_fresh else self._look()
-            if seen.ok and not seen.unwrap().instances:
-                seen = Outcome.failure(Code.SCENE_EMPTY)
-            record.code, record.text = seen.code, seen.text
-            return seen
-
-    def _choose(self, scene: Scene) -> Outcome[ApproachPlan]:
-        what = "whatever can be taken best" if self.request.sku == ANY_ITEM else self.request.sku
-        with self.stages.stage(Stage.CHOOSE, f"Choosing a grasp for {what}") as record:
-            outcome = self._choose_plan(scene)
-            record.code, record.text = outcome.code, outcome.text
-            return outcome
-
-    def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
-        """The first of the likely instances that can be taken; the failure is the likeliest one's."""
-
-        def select(instance: Instance, sku: str) -> Outcome[GraspDecision]:
-            with self.stages.computing():
-                return self.ports.grasp.select(scene, instance.id, sku)
-
-        found = targets(scene, self.request.sku, self._manifest(), self.config.min_identity, select)
-        first: Outcome[ApproachPlan] | None = None if found.ok else found.failed_as()
-        for target in found.value or ():
-            planned = self._plan_for(scene, target)
-            if planned.ok:
-                self.sku = self.stages.report.sku = target.sku
-                return planned
-            first = first or planned
-        assert first is not None, "a success names at least one target"
-        self.task.scene_is_fresh = False
-        self.pictures.scene("before", scene)
-        return first
-
-    def _plan_for(self, scene: Scene, target: Target) -> Outcome[ApproachPlan]:
-        if not target.selected.ok:
-            return target.selected.failed_as()
-        decision = target.selected.unwrap()
-        near_m = self.config.same_grasp_m
-        ranked = tuple(c for c in decision.ranked if not any(same_place(c, f, near_m) for f in self.failed))
-        if not ranked:
-            return Outcome.failure(Code.NO_GRASP_FOUND, "All that is left has been tried.")
-        hopeful = tuple(c for c in ranked if c.quality >= self.least_chance)
-        if not hopeful:
-            best = max(c.quality for c in ranked)
-            said = f"The best grasp has a chance of {best:.0%} only, and something may be moved out of its way first."
-            return Outcome.failure(Code.NO_GRASP_FOUND, said)
-        ranked = hopeful
-        with self.stages.computing():
-            planned = self.ports.motion.plan_approach(scene, ranked)
-        if not planned.ok:
-            self.failed.extend(ranked)
-            return planned
-        plan = planned.unwrap()
-        self._explain(target, decision, plan)
-        shown = (plan.candidate, *(c for c in ranked if c is not plan.candidate))
-        self.pictures.decision(scene, decision, shown, 0)
-        return planned
-
-    def _explain(self, target: Target, decision: GraspDecision, plan: ApproachPlan) -> None:
-        report = self.stages.report
-        report.tool = plan.candidate.tool.value
-        skipped = f" {len(plan.tried)} better-ranked grasps could not be reached." if plan.tried else ""
-        certainty = f"Instance {target.instance.id} is {target.sku} with {target.probability:.0%}."
-        report.explanation = f"{certainty} {decision.explanation}{skipped}"
-
     # -- take ----------------------------------------------------------------------------------------------------
 
     def take(self, scene: Scene, plan: ApproachPlan) -> Outcome[HeldItem]:
@@ -204,7 +101,8 @@ class Attempt:
                 record.code, record.text = outcome.code, outcome.text
             if not outcome.ok:
                 return outcome.failed_as()
-        return Outcome.success(self._held(scene, plan.candidate))
+        assert self.task.held is not None, "what is lifted is held"
+        return Outcome.success(self.task.held.item)
 
     def _approach(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
         candidate = plan.candidate
@@ -286,17 +184,25 @@ class Attempt:
         self.item_id = taken.unwrap()
         held = self._held(scene, plan.candidate)
         self.task.held = Held(self.item_id, self.sku, held, self._hold_limits(plan.candidate))
-        with self.stages.computing():
-            lift = self.ports.motion.plan_lift(scene, held)
-        if not lift.ok:
-            return lift.failed_as()
-        self.task.held.lifted = True
-        moved = self.stages.move(lift.unwrap(), self._hold_watch(plan.candidate.tool, self._hold_limits(plan.candidate)))
-        if moved.ok:
-            self.task.held.lift = lift.unwrap()
-        if moved.code is Code.PROTECTIVE_STOP:
+        raised = self._raise(scene, self.task.held)
+        if raised.ok:
+            self.task.held.lift = raised.unwrap()
+        elif raised.code is Code.SLIPPED:
+            gentler = self._after_slip(held)
+            raised = self._raise(scene, self.task.held) if gentler is not None else raised
+        if raised.code is Code.PROTECTIVE_STOP:
             self.task.held.lifted = False  # jammed among its neighbours: letting go where it is frees it
-        return moved
+        return Outcome.success(None) if raised.ok else raised.failed_as()
+
+    def _raise(self, scene: Scene, held: Held) -> Outcome[JointTrajectory]:
+        """Straight up from where the arm is; what it ran."""
+        with self.stages.computing():
+            lift = self.ports.motion.plan_lift(scene, held.item)
+        if not lift.ok:
+            return lift
+        held.lifted = True
+        moved = self.stages.move(lift.unwrap(), self._hold_watch(held.item.tool, held.limits))
+        return lift if moved.ok else moved.failed_as()
 
     def _hold_watch(self, tool: Tool, limits: HoldConfig) -> Watch:
         return lambda reading: hold_lost(reading, tool, self.width_at_grasp_m, limits, self.give_m)
@@ -339,7 +245,28 @@ class Attempt:
         return outcome if released.ok else released.failed_as()
 
     def _carry(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
-        """What is held to a free place in ``tote``, without letting go."""
+        """What is held to a free place in ``tote``, without letting go. What has slipped and is still held goes on, gently:
+        the way back would be no safer."""
+        placed = self._carry_once(scene, held, tote)
+        gentler = self._after_slip(held) if placed.code is Code.SLIPPED else None
+        if gentler is None:
+            return placed
+        placed = self._carry_once(scene, gentler, tote)
+        return replace(placed, text=f"It slipped once and was carried on gently. {placed.text}".rstrip())
+
+    def _after_slip(self, held: HeldItem) -> HeldItem | None:
+        """The hold as it is now, trusted with half as much; None when nothing is held any more, or nobody knows."""
+        self.ports.clock.sleep_s(self.config.settle_s)
+        reading = self.ports.sensors.reading()
+        if not reading.ok or not holding(reading.unwrap(), held.tool, self.config.hold).ok:
+            return None
+        self.width_at_grasp_m = reading.unwrap().jaw.width_m
+        gentler = replace(held, max_acceleration_mps2=SLIPPED_SHARE * held.max_acceleration_mps2)
+        if self.task.held is not None:
+            self.task.held.item = gentler
+        return gentler
+
+    def _carry_once(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
         believed = self.task.held
         limits = believed.limits if believed is not None else self.config.hold
         if believed is not None:

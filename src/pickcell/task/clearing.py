@@ -26,8 +26,10 @@ TRIED = 6
 """Neighbours whose grasps are looked at together, those most in the way first."""
 HARDLY = 0.01
 """How much something is in the way that is so only by filling the tote."""
-LEAST_QUALITY = 0.25
+LEAST_QUALITY = 0.4
 """Grasps that are worse are not worth a try: they mostly fail, and stir the heap."""
+MOST_COST_S = 15.0
+"""What moving a neighbour may cost: a sure and harmless move costs about 6, a chance of harm of a tenth 12 more."""
 MOST_MOVED = 2
 """Times that one neighbour is moved for one pick."""
 AGAIN = 0.3
@@ -108,7 +110,7 @@ class Clearing(Attempt):
         return Outcome.failure(Code.NO_GRASP_FOUND, f"Nothing that is in the way of {self._wanted} can be moved.")
 
     def _options(self, scene: Scene, some: list[Blocker], in_source: Mapping[str, int]) -> list[tuple[float, Target]]:
-        """Those that have a grasp worth a try, each with how much sense it makes to move it."""
+        """Those that can be moved at little risk, each with how much sense that makes."""
         options: list[tuple[float, Target]] = []
         for blocker in some:
             sku = likeliest_left(blocker.instance, in_source)
@@ -116,9 +118,9 @@ class Clearing(Attempt):
                 continue
             with self.stages.computing():
                 selected = self.ports.grasp.select(scene, blocker.instance.id, sku)
-            quality = selected.unwrap().ranked[0].quality if selected.ok else 0.0
-            if quality >= LEAST_QUALITY:
-                options.append((self._use(blocker, quality), Target(blocker.instance, sku, selected)))
+            best = selected.unwrap().ranked[0] if selected.ok else None
+            if best is not None and best.quality >= LEAST_QUALITY and best.cost_s <= MOST_COST_S:
+                options.append((self._use(blocker, best), Target(blocker.instance, sku, selected)))
         return options
 
     def _blockers(self, scene: Scene, wanted: Instance | None) -> list[Blocker]:
@@ -137,8 +139,10 @@ class Clearing(Attempt):
         likely = best is not None and probability(best, self._wanted) >= self.config.min_identity
         return best if likely else None
 
-    def _use(self, blocker: Blocker, quality: float) -> float:
-        return blocker.weight * quality * (AGAIN if blocker.instance.id in self._moves.moved else 1.0)
+    def _use(self, blocker: Blocker, grasp: GraspCandidate) -> float:
+        """Room made for what it is expected to cost, time and harm included."""
+        again = AGAIN if blocker.instance.id in self._moves.moved else 1.0
+        return blocker.weight * grasp.quality * again / max(grasp.cost_s, 1.0)
 
     def _carry_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> tuple[Place, Outcome[PlacePlan]]:
         """To the tray, where the cell has one with room; else to where it is not in the way in the source tote."""

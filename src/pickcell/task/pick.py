@@ -24,7 +24,7 @@ from pickcell.task.pictures import PickPictures
 from pickcell.task.record import PickReport, write_record
 from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import Progress, StageRunner
-from pickcell.values import GraspCandidate, RobotReading, Scene
+from pickcell.values import GraspCandidate, RobotReading, Scene, Tool
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ class PickTask:
 
     def _clear_hand(self, stages: StageRunner, note: str) -> Outcome[None]:
         """An empty hand at home, whatever came before; ``note`` goes into the ledger with an item that is put back."""
-        if self.held is not None:
+        if self.held is not None and self.held.item.tool is Tool.PINCH:
             self.ports.clock.sleep_s(self.config.settle_s)  # what has just been lost lets the jaw close
         reading = self.ports.sensors.reading()
         if not reading.ok:

@@ -44,6 +44,7 @@ class Lesson:
     learning: bool
     contrary: bool
     tool: str
+    """"" when the choice found nothing worth a try."""
     success: bool
 
 
@@ -87,8 +88,11 @@ def _one_round(
     out = []
     for sku in manifest:
         found = [i for i in scene.instances if likeliest_left(i, manifest) == sku]
-        decision = trial.ports.selector.select(scene, found[0].id, sku) if found else None
-        if decision is None or not decision.ok:
+        if not found:
+            continue
+        decision = trial.ports.selector.select(scene, found[0].id, sku)
+        if not decision.ok:  # left to a person: not delivered either
+            out.append(Lesson(learning, sku == contrary, "", False))
             continue
         first = decision.unwrap().ranked[0]
         with tempfile.TemporaryDirectory(dir=folder) as own:
