@@ -60,10 +60,10 @@ def test_chances_become_qualities_and_the_hopeless_are_rejected():
 
 def test_what_is_likely_to_harm_is_refused_unless_the_cell_has_to_take_it():
     rough = table([0.6, 0.6, 0.02], force_n=20.0)
-    rough.force_n[1:] = 40.0
+    rough.force_n[1:] = 70.0
     assert list(Worth(Foreseen(), None, PRICES).of(rough, BOX).reason) == ["", HARMFUL, HOPELESS]
-    told = Worth(Foreseen(), None, CostConfig(refuse_harm=False)).of(rough, BOX)
-    assert list(told.reason) == ["", "", HOPELESS]
+    told = Worth(Foreseen(), None, CostConfig(person_s=np.inf)).of(rough, BOX)
+    assert list(told.reason) == ["", "", ""]
     assert told.cost_s[1] > told.cost_s[0]
 
 

@@ -17,8 +17,8 @@ from pickcell_sim.bench.suites import Strategy
 
 ONE_TOOL = {Strategy.SUCTION: Tool.SUCTION, Strategy.PINCH: Tool.PINCH}
 """Strategies that switch the other tool off."""
-TAKES_WHAT_IT_CAN = CostConfig(refuse_harm=False)
-"""A cell with one tool has nothing to choose: it takes what it is told as well as it can."""
+TAKES_WHAT_IT_CAN = CostConfig(person_s=np.inf)
+"""A cell with one tool has nothing to choose: it takes what it is told as well as it can, whatever comes of it."""
 
 
 def selector_of(strategy: Strategy, cell: CellConfig, catalogue: Catalogue) -> GraspSelector:

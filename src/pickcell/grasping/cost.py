@@ -20,11 +20,9 @@ class CostConfig:
     """An item harmed: 120 s are what a cell of 1,000 units an hour needs for 33 units (assumed)."""
     curiosity: float = 0.5
     """How far a tool that is known on a product is ranked below what is believed of it, in standard deviations learned."""
-    person_s: float = 60.0
+    person_s: float = 120.0
     """What it costs when a person takes the item instead (assumed: a walk to the cell, and looking for it). A grasp that
-    costs more for each item that it brings is not worth a try: infinite tries everything."""
-    refuse_harm: bool = True
-    """Harm counts in that. False: it only counts in the ranking, as in a cell that has to take what it is told."""
+    costs more for each item that it brings is not worth a try; infinite: a cell that has to take what it is told."""
 
 
 def expected_cost_s(success: F64, harm: F64, done_s: float, failed_s: float, prices: CostConfig) -> F64:

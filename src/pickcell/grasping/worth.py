@@ -80,8 +80,7 @@ class Worth:
         quality[good], foreseen[good], harm[good] = success, chances.log_odds, chances.harm
         reason = table.reason.copy()
         harmless_s = cost[good] - chances.harm * self._prices.harm_s
-        if self._prices.refuse_harm:
-            reason[good[not_worth_a_try(cost[good], success, self._prices)]] = HARMFUL
+        reason[good[not_worth_a_try(cost[good], success, self._prices)]] = HARMFUL
         reason[good[not_worth_a_try(harmless_s, success, self._prices)]] = HOPELESS
         scores = table.scores | {RATING: table.quality, FORESEEN: foreseen, HARM: harm}
         return replace(table, quality=quality, cost_s=cost, scores=scores, reason=reason)

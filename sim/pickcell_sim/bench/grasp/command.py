@@ -28,7 +28,7 @@ def grasp(
     tries: Annotated[Path, typer.Option(help="Folder with judged tries of test items.")] = REPOSITORY / "var/tries/test",
     totes: Annotated[int, typer.Option(min=0, help="Crowded totes to time the choice on; 0: leave it out.")] = 8,
     lessons: Annotated[int, typer.Option(min=0, help="Totes for learning from outcomes; 0: leave it out.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first of those totes.")] = 820_000,
     json: Annotated[Path | None, typer.Option(help="Keep the result and a plot in this folder.")] = None,
     kept: Annotated[Path, typer.Option(help="Folder with results of the suites books_boxes and retrieval.")] = KEPT,
@@ -37,7 +37,7 @@ def grasp(
 
     The tries: ./cell tries --judged --split test -n 48 --seed 810000 --folder var/tries/test
 
-    With lessons (200 picks of a contrary product, with and without learning; half an hour): --lessons 20
+    With lessons (200 picks of a contrary product, with and without learning; half an hour): --lessons 25
     """
     console = wide_console()
     suite = load_suite("tote")

@@ -20,7 +20,7 @@ from pickcell.grasping import GraspSelector
 from pickcell.grasping.config import GraspConfig
 from pickcell.outcome import Code
 from pickcell.task.targets import likeliest_left
-from pickcell.values import Scene
+from pickcell.values import GraspCandidate, Scene
 from pickcell_sim.bench.result import Metric
 from pickcell_sim.bench.statistics import wilson
 from pickcell_sim.bench.suites import Suite, draw_tote
@@ -72,37 +72,54 @@ def run_lessons(suite: Suite, contrary: str, seeds: range, rounds: int, say: Cal
                 if scene is None:
                     continue
                 trial.task.last_scene = scene
+                once = _Tries(trial, scene, Path(folder))
                 for _ in range(rounds):
                     for learning, selector in ((True, taught), (False, untaught)):
                         trial.ports.selector = selector
-                        lessons += _one_round(trial, scene, manifest, contrary, learning, Path(folder))
+                        lessons += _one_round(once, manifest, contrary, learning)
         told = [each for each in lessons if each.contrary and each.learning]
         say(f"seed {seed}: {len(told)} picks of {contrary}, {sum(not each.success for each in told)} failed with learning")
     return lessons
 
 
-def _one_round(
-    trial: Trial, scene: Scene, manifest: dict[str, int], contrary: str, learning: bool, folder: Path
-) -> list[Lesson]:
+class _Tries:
+    """Tries from one state of a tote. The same grasp from the same state ends the same: it is made once."""
+
+    def __init__(self, trial: Trial, scene: Scene, folder: Path) -> None:
+        self.trial, self.scene = trial, scene
+        self._folder = folder
+        self._made: dict[tuple[object, ...], GraspTry | None] = {}
+
+    def of(self, candidate: GraspCandidate, sku: str) -> GraspTry | None:
+        """What came of it; None when it broke off."""
+        hold = (candidate.force_n, candidate.max_acceleration_mps2)
+        key = (sku, candidate.tool, candidate.X_base_tcp.tobytes(), *hold)
+        if key not in self._made:
+            with tempfile.TemporaryDirectory(dir=self._folder) as own:
+                one = partial(try_grasp, self.trial, self.scene, candidate, sku, "lesson", Path(own))
+                try:
+                    self._made[key] = forked(one, TIMEOUT_S)
+                except ForkError:
+                    self._made[key] = None
+        return self._made[key]
+
+
+def _one_round(tries: _Tries, manifest: dict[str, int], contrary: str, learning: bool) -> list[Lesson]:
     """Every item of the tote picked once, each from the same state, in the same order."""
-    out = []
+    selector, out = tries.trial.ports.selector, []
     for sku in manifest:
-        found = [i for i in scene.instances if likeliest_left(i, manifest) == sku]
+        found = [i for i in tries.scene.instances if likeliest_left(i, manifest) == sku]
         if not found:
             continue
-        decision = trial.ports.selector.select(scene, found[0].id, sku)
+        decision = selector.select(tries.scene, found[0].id, sku)
         if not decision.ok:  # left to a person: not delivered either
             out.append(Lesson(learning, sku == contrary, "", False))
             continue
         first = decision.unwrap().ranked[0]
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            try:
-                made: GraspTry = forked(partial(try_grasp, trial, scene, first, sku, "lesson", Path(own)), TIMEOUT_S)
-            except ForkError:
-                continue
-        if made.was_tried:
+        made = tries.of(first, sku)
+        if made is not None and made.was_tried:
             if learning:
-                trial.ports.selector.learn(first, sku, Code(made.code))
+                selector.learn(first, sku, Code(made.code))
             out.append(Lesson(learning, sku == contrary, made.tool, made.success))
     return out
 
