@@ -90,6 +90,8 @@ class FakeCell:
         self.in_hand: str | None = None
         self.target: str | None = None
         self.width_held = 0.045
+        self.squeezed_to_m = 0.04
+        """Width of the closed jaw on an item."""
         self.commanded = 0.1
         self.vacuum_on = False
         self.at_place = False
@@ -234,7 +236,7 @@ class FakeCell:
     # sensors
     def _reading(self) -> RobotReading:
         pinched = self.in_hand is not None and self.tool is Tool.PINCH
-        width = max(self.commanded, 0.04) if pinched else self.commanded
+        width = max(self.commanded, self.squeezed_to_m) if pinched else self.commanded
         mass = HAND_KG + (self.skus[self.in_hand] + self.faults.extra_kg if self.in_hand else 0.0)
         sealed = self.vacuum_on and self.in_hand is not None and self.tool is Tool.SUCTION
         return RobotReading(

@@ -104,7 +104,7 @@ def test_a_hold_is_made_gentler_where_force_harms():
     worth, config = Worth(Foreseen(), None, PRICES), RefineConfig()
     rated = worth.of(table([0.9, 0.7]), BOX)
     refined = cheapest(worth.of(variants(rated, config, 60.0), BOX), len(rated), config.worth_s)
-    assert np.allclose(refined.force_n, 0.75 * 20.0) and np.all(refined.cost_s < rated.cost_s)
+    assert np.allclose(refined.force_n, 0.5 * 20.0) and np.all(refined.cost_s < rated.cost_s)
     assert np.allclose(refined.measures["force_n"], refined.force_n)
 
 

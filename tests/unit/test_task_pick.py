@@ -228,6 +228,24 @@ def slips(cell: FakeCell, times: int) -> list[float]:
     return planned
 
 
+def test_what_is_soft_is_judged_by_its_width_and_let_go_wider(ledger):
+    """A jaw that still creeps when its time is over holds what keeps its pads apart; what was squeezed follows them."""
+    cell = cell_with()
+    cell.squeezed_to_m = 0.02  # of 0.04 that it looked
+    opened: list[float] = []
+    move = cell.set_jaw
+
+    def set_jaw(width_m, force_n):
+        moved = move(width_m, force_n)
+        opened.append(width_m)
+        return Outcome(Code.TIMEOUT, "creeping", moved.value) if width_m == 0.0 else moved
+
+    cell.set_jaw = set_jaw  # type: ignore[method-assign]
+    _, report = run(ledger, cell)
+    assert report.placed and report.attempts == 1, report.text
+    assert opened[opened.index(0.0) + 1] == pytest.approx(0.04 + 0.02)
+
+
 def test_what_slips_once_goes_on_gently(ledger):
     cell = cell_with()
     planned = slips(cell, 1)

@@ -55,6 +55,8 @@ BETTER = {
 }  # fmt: skip
 """More of it can only help (1) or hurt (-1): trees that know that need fewer tries."""
 SPREADS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.1, 1.5)
+KIND_SPREADS = SPREADS[1:5]
+"""What one product teaches always says a little about the others of its kind: most products are met for the first time."""
 
 
 @dataclass(frozen=True)
@@ -237,9 +239,9 @@ def _spread(data: ToolTries, tool: Tool, log_odds: F64, seed: int, say: Say) -> 
             experience.learn(tool, data.kinds[i], data.skus[i], float(log_odds[i]), bool(data.success[i]))
         return total / len(data)
 
-    scored = {(kind, sku): worth(kind, sku) for kind, sku in product(SPREADS[:5], SPREADS)}
+    scored = {(kind, sku): worth(kind, sku) for kind, sku in product(KIND_SPREADS, SPREADS)}
     kind, sku = max(scored, key=lambda key: scored[key])
-    say(f"  spread of log-odds: {kind} by kind, {sku} by product (log-loss of the next outcome {-scored[0.0, 0.0]:.3f} -> "
+    say(f"  spread of log-odds: {kind} by kind, {sku} by product (log-loss of the next outcome {-worth(0.0, 0.0):.3f} -> "
         f"{-scored[kind, sku]:.3f})")  # fmt: skip
     return Spread(kind=kind, sku=sku)
 

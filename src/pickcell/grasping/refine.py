@@ -20,7 +20,7 @@ FORCE, ACCELERATION = "force_n", "used_mps2"
 class RefineConfig:
     """What is tried, as factors on the analytic force and acceleration."""
 
-    forces: tuple[float, ...] = (0.75, 1.0, 1.4)
+    forces: tuple[float, ...] = (0.5, 0.75, 1.0, 1.4)
     accelerations: tuple[float, ...] = (0.6, 1.0)
     worth_s: float = 0.5
     """A variant has to be so much cheaper than the candidate as it is: of two alike the careful analytic hold is taken."""

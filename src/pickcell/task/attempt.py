@@ -131,12 +131,14 @@ class Attempt(Choice):
         if not contact.ok:
             return contact
         closed = self.ports.hand.set_jaw(0.0, plan.candidate.force_n)
-        if not closed.ok:
+        if not closed.ok and closed.code is not Code.TIMEOUT:  # what is soft goes on giving way: its width tells
             return closed.failed_as()
-        self.width_at_grasp_m = closed.unwrap().width_m
-        self.give_m = max(0.0, plan.candidate.width_m - self.width_at_grasp_m)
         reading = self.ports.sensors.reading()
-        return holding(reading.unwrap(), Tool.PINCH, self.config.hold) if reading.ok else reading.failed_as()
+        if not reading.ok:
+            return reading.failed_as()
+        self.width_at_grasp_m = reading.unwrap().jaw.width_m
+        self.give_m = max(0.0, plan.candidate.width_m - self.width_at_grasp_m)
+        return holding(reading.unwrap(), Tool.PINCH, self.config.hold)
 
     def _contact_watch(self, candidate: GraspCandidate, tare: Wrench) -> Watch:
         """Ends the last stretch on a seal (suction) or on a push (both)."""
@@ -183,7 +185,7 @@ class Attempt(Choice):
             return taken.failed_as()
         self.item_id = taken.unwrap()
         held = self._held(scene, plan.candidate)
-        self.task.held = Held(self.item_id, self.sku, held, self._hold_limits(plan.candidate))
+        self.task.held = Held(self.item_id, self.sku, held, self._hold_limits(plan.candidate), self.give_m)
         raised = self._raise(scene, self.task.held)
         if raised.ok:
             self.task.held.lift = raised.unwrap()
@@ -283,7 +285,7 @@ class Attempt(Choice):
         booked = self.task.ledger.move(self.item_id, Place.DESTINATION, self.request.job_id)
         if not booked.ok:
             return booked.failed_as()
-        released = self.stages.release(held)
+        released = self.stages.release(held, self.give_m)
         if not released.ok:
             self.task.book(self.item_id, Place.HAND, self.stages.report, "the hand did not open")
             return released

@@ -161,7 +161,7 @@ class Clearing(Attempt):
         self.learn(candidate, placed.code)
         if not placed.ok:
             return placed.failed_as()
-        released = self.stages.release(held)
+        released = self.stages.release(held, self.give_m)
         if not released.ok:
             return released
         assert self.item_id is not None, "the item is booked before it is lifted"

@@ -18,6 +18,8 @@ class Held:
     item: HeldItem
     limits: HoldConfig
     """What counts as still holding it."""
+    give_m: float = 0.0
+    """How much narrower it is in the closed jaw than it looked: so far it follows the pads when they open."""
     lifted: bool = False
     """It has left the ground. Until then, letting go where it is sets it back where it was."""
     away: bool = False

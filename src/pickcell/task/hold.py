@@ -24,7 +24,7 @@ class HoldConfig:
     """Pads closer than this hold nothing."""
     slip_m: float = 0.006
     """Change of jaw width that counts as slipping."""
-    slip_share_of_give: float = 0.3
+    slip_share_of_give: float = 0.5
     """... or this share of what the item gave way to the pads, where that is more: what is soft breathes on the way."""
     contact_force_n: float = 10.0
     """Force along the approach that ends the contact motion."""

@@ -274,7 +274,7 @@ class PickTask:
                 return Outcome.failure(Code.PLACE_BLOCKED, f"It cannot be put back: {carried.text}")
             if not carried.ok:
                 return carried
-        released = stages.release(held.item)
+        released = stages.release(held.item, held.give_m)
         if not released.ok:
             return released
         self.book(held.item_id, Place.SOURCE, report, note)

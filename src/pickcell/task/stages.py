@@ -222,6 +222,9 @@ class StageRunner:
             up = self.ports.motion.plan_retreat(LEAVE_M)
         return self.move(up.unwrap()) if up.ok else up.failed_as()
 
-    def release(self, held: HeldItem) -> Outcome[None]:
-        """Let go of what is held. The jaw opens a little only: walls and neighbours may be close."""
-        return self.ports.hand.set_vacuum(False) if held.tool is Tool.SUCTION else self._open_jaw(RELEASE_M)
+    def release(self, held: HeldItem, give_m: float = 0.0) -> Outcome[None]:
+        """Let go of what is held. The jaw opens a little only: walls and neighbours may be close. ``give_m``: by how much
+        the item was squeezed, and follows the pads."""
+        if held.tool is Tool.SUCTION:
+            return self.ports.hand.set_vacuum(False)
+        return self._open_jaw(RELEASE_M + give_m)
