@@ -249,3 +249,41 @@ def test_pieces_that_never_work_are_not_tried_for_ever():
     assert all(job.done.wait(WAIT_S) for job in jobs)
     assert {job.report.code for job in jobs} == {Code.NO_GRASP_FOUND} and tries == ["a", "b"]
     assert dispatcher.close()
+
+
+def full_until(changes: int):
+    """The destination has no room until it has been changed so often; a person is called each time."""
+    tried: list[str] = []
+
+    def run(request, progress):
+        tried.append(request.sku)
+        full = request.sku == "large" and tried.count("large") <= changes
+        code = Code.PLACE_BLOCKED if full else Code.OK
+        return PickReport(request.job_id, request.sku, code=code, text=code.value, placed=not full)
+
+    return run, tried
+
+
+def test_a_piece_of_an_order_waits_for_an_empty_destination():
+    run, tried = full_until(1)
+    queue = Dispatcher(run)
+    jobs = [queue.submit(sku, "order") for sku in ("large", "small")]
+    queue.drain()
+    assert tried == ["large"] and queue.state is CellState.NEEDS_PERSON and jobs[0].state is JobState.QUEUED
+    queue.reset()
+    queue.drain()
+    assert tried == ["large", "large", "small"] and all(job.done.is_set() for job in jobs)
+    assert jobs[0].report.placed and jobs[0].report.put_off == ["place_blocked: place_blocked"]
+
+
+def test_what_fits_into_no_tote_is_given_up_and_a_single_pick_says_so_at_once():
+    run, tried = full_until(9)
+    queue = Dispatcher(run)
+    job = queue.submit("large", "order")
+    for _ in range(5):
+        queue.drain()
+        queue.reset()
+    assert job.done.is_set() and tried == ["large"] * 3 and job.report.code is Code.PLACE_BLOCKED
+    single = queue.submit("large")
+    queue.drain()
+    assert single.done.is_set() and single.report.code is Code.PLACE_BLOCKED

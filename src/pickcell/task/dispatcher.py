@@ -38,6 +38,8 @@ MAY_WORK_LATER = frozenset(
 """Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
 MOST_PUT_OFF = 2
 """... beside tries that put neighbours aside: they make room for the others of the order."""
+MOST_WAITS = 2
+"""Times that a piece of an order waits for an empty destination: what still finds no room then is too large for it."""
 MOST_DIGS = 4
 """Tries of one item in which neighbours are moved: what has not come by then lies where nothing can be taken."""
 
@@ -66,6 +68,8 @@ class Job:
     report: PickReport | None = None
     put_off: list[PickReport] = field(default_factory=list)
     """Reports of earlier tries that failed and were put off until others of the order had made room."""
+    earlier: list[PickReport] = field(default_factory=list)
+    """Reports of all tries up to the last that found no room in the destination: then it waited for an empty one."""
     digs: int = 0
     """Tries in which neighbours were moved."""
     last_try: bool = False
@@ -262,7 +266,11 @@ class Dispatcher:
     def _put_off(self, job: Job) -> bool:
         """Queue a failed piece of an order again behind the others, when they may uncover it. True when it was."""
         report = job.report
-        if report is None or report.code not in MAY_WORK_LATER or report.needs_person or job.cancelled.is_set():
+        if report is None or report.needs_person or job.cancelled.is_set():
+            return False
+        if report.code is Code.PLACE_BLOCKED:
+            return self._wait_for_a_tote(job, report)
+        if report.code not in MAY_WORK_LATER:
             return False
         with self._condition:
             others = [i for i, other in enumerate(self._queue) if self._same_order(job, other)]
@@ -272,6 +280,18 @@ class Dispatcher:
             job.put_off.append(report)
             job.report, job.progress, job.state = None, None, JobState.QUEUED
             self._queue.insert(others[-1] + 1, job)
+        return True
+
+    def _wait_for_a_tote(self, job: Job, report: PickReport) -> bool:
+        """Queue a piece of an order again, before all others: the person who has been called brings an empty destination.
+        The item lies in the source tote again."""
+        waits = sum(each.code is Code.PLACE_BLOCKED for each in job.earlier)
+        if not job.request.order_id or waits >= MOST_WAITS:
+            return False
+        with self._condition:
+            job.earlier, job.put_off = [*job.earlier, *job.put_off, report], []  # it can be taken: nothing has to make room
+            job.report, job.progress, job.state = None, None, JobState.QUEUED
+            self._queue.appendleft(job)
         return True
 
     @staticmethod
@@ -306,7 +326,7 @@ class Dispatcher:
             self._tell(job)
 
         report = self._run_pick(job.request, progress)
-        report.put_off = [f"{earlier.code.value}: {earlier.text}" for earlier in job.put_off]
+        report.put_off = [f"{before.code.value}: {before.text}" for before in (*job.earlier, *job.put_off)]
         job.report = report
         outcome: Outcome[None] = Outcome(report.code, report.text)
         if outcome.info.recovery is Recovery.ASK_PERSON:
