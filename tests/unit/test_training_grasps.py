@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pickcell.grasping.chance import LearnedChances, logit, sigmoid
 from pickcell.grasping.table import CandidateTable
-from pickcell.values import Tool
+from pickcell.outcome import Code, Outcome
+from pickcell.values import GraspCandidate, GraspDecision, Identity, Tool
+from pickcell_sim.bench.grasp import learning
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
 from pickcell_sim.bench.grasp.learning import Lesson, learning_metrics
 from pickcell_sim.training.grasps import GraspTraining, auc, calibrate_as_chosen, log_loss, train
@@ -123,6 +126,41 @@ def test_lessons_count_failures_by_stretch_and_leave_out_what_was_not_reached():
     assert metrics["failures_in_10_learning"].value == pytest.approx(5.0)
     assert "failures_in_50_learning" not in metrics
     assert metrics["others_success_fixed"].value == 1.0
+
+
+class Refusing:
+    """A choice that has learned to leave one product to a person."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, str]] = []
+
+    def select(self, scene, instance_id, sku):
+        if sku == "porous":
+            return Outcome.failure(Code.NO_GRASP_FOUND)
+        return Outcome.success(GraspDecision((GraspCandidate(Tool.PINCH, instance_id, np.eye(4), 0.9, 0.04, 0.06),), (), ""))
+
+    def learn(self, candidate, sku, code):
+        self.learned.append((sku, code.value))
+
+
+def test_a_lesson_makes_the_same_try_once_and_counts_what_is_refused(monkeypatch, tmp_path):
+    made = []
+
+    def once(call, timeout_s):
+        made.append(call)
+        return GraspTry("t", "plain", "box", "pinch", 0.9, {}, "ok", "place", "success", (), 0, 0, 5.0)
+
+    monkeypatch.setattr(learning, "forked", once)
+    identities = [Identity("plain", 1.0, (("plain", 1.0),)), Identity("porous", 1.0, (("porous", 1.0),))]
+    seen = SimpleNamespace(instances=[SimpleNamespace(id=k, identity=each) for k, each in enumerate(identities)])
+    choice = Refusing()
+    tries = learning._Tries(SimpleNamespace(ports=SimpleNamespace(selector=choice)), seen, tmp_path)
+    for _ in range(3):
+        lessons = learning._one_round(tries, {"plain": 1, "porous": 1}, "porous", True)
+    assert len(made) == 1 and choice.learned == [("plain", "ok")] * 3
+    assert [(lesson.contrary, lesson.tool, lesson.success) for lesson in lessons] == [
+        (False, "pinch", True), (True, "", False),
+    ]  # fmt: skip
 
 
 def test_the_shipped_forests_are_there_and_fit_the_measures():

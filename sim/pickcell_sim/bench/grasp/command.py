@@ -1,4 +1,4 @@
-"""``./cell eval grasp``: are chances true, what scoring costs, and what outcomes teach."""
+"""``./cell eval grasp`` and ``lessons``: are chances true, what scoring costs, and what outcomes teach."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
@@ -27,17 +28,13 @@ KEPT = REPOSITORY / "docs" / "benchmarks"
 def grasp(
     tries: Annotated[Path, typer.Option(help="Folder with judged tries of test items.")] = REPOSITORY / "var/tries/test",
     totes: Annotated[int, typer.Option(min=0, help="Crowded totes to time the choice on; 0: leave it out.")] = 8,
-    lessons: Annotated[int, typer.Option(min=0, help="Totes for learning from outcomes; 0: leave it out.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first of those totes.")] = 820_000,
     json: Annotated[Path | None, typer.Option(help="Keep the result and a plot in this folder.")] = None,
     kept: Annotated[Path, typer.Option(help="Folder with results of the suites books_boxes and retrieval.")] = KEPT,
 ) -> None:
-    """Chances against outcomes, the time of choosing, and what outcomes teach.
+    """Chances against outcomes, the time of choosing, and what kept results say.
 
     The tries: ./cell tries --judged --split test -n 48 --seed 810000 --folder var/tries/test
-
-    With lessons (200 picks of a contrary product, with and without learning; half an hour): --lessons 25
     """
     console = wide_console()
     suite = load_suite("tote")
@@ -51,20 +48,44 @@ def grasp(
         if totes:
             console.print(f"timing the choice in {totes} totes of 25 items ...", highlight=False)
             metrics |= speed_metrics(suite, range(seed, seed + totes))
-        if lessons:
-            seeds = range(seed + 1000, seed + 1000 + lessons)
-            metrics |= learning_metrics(
-                run_lessons(suite, CONTRARY, seeds, rounds, lambda text: console.print(text, highlight=False))
-            )
     except ValueError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
+    _show(console, metrics)
+    if json is not None:
+        config = {"tries": str(tries), "totes": totes, "reliability": told}
+        result = BenchResult("grasp", seed, len(judged), config, machine_facts(), commit_id(REPOSITORY), metrics)
+        result.write(json / "grasp.json")
+        console.print(f"kept in {json / 'grasp.json'} and {chances(told, json / 'grasp-reliability.png')}", highlight=False)
+
+
+def lessons(
+    totes: Annotated[int, typer.Option("-n", "--n", min=1, help="Totes.")] = 25,
+    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first tote.")] = 821_000,
+    json: Annotated[Path | None, typer.Option(help="Keep the result in this folder.")] = None,
+) -> None:
+    """What outcomes teach: a box whose cardboard lets air through, picked 200 times with learning and without.
+
+    The same totes and grasps for both; three other items in each tote tell whether anything gets worse for them. About
+    half an hour on one core.
+    """
+    console = wide_console()
+    made = run_lessons(
+        load_suite("tote"), CONTRARY, range(seed, seed + totes), rounds, lambda text: console.print(text, highlight=False)
+    )
+    metrics = learning_metrics(made)
+    _show(console, metrics)
+    if json is not None:
+        config = {"contrary": CONTRARY, "totes": totes, "rounds": rounds}
+        BenchResult("lessons", seed, len(made), config, machine_facts(), commit_id(REPOSITORY), metrics).write(
+            json / "lessons.json"
+        )
+        console.print(f"kept in {json / 'lessons.json'}", highlight=False)
+
+
+def _show(console: Console, metrics: dict[str, Metric]) -> None:
     table = Table("metric", "value (95 %)", "unit")
     for name, metric in metrics.items():
         table.add_row(name, metric.text(), metric.unit)
     console.print(table)
-    if json is not None:
-        config = {"tries": str(tries), "totes": totes, "lessons": lessons, "rounds": rounds, "reliability": told}
-        result = BenchResult("grasp", seed, len(judged), config, machine_facts(), commit_id(REPOSITORY), metrics)
-        result.write(json / "grasp.json")
-        console.print(f"kept in {json / 'grasp.json'} and {chances(told, json / 'grasp-reliability.png')}", highlight=False)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pickcell.network import ModelError
-from pickcell_sim.bench.grasp.command import grasp
+from pickcell_sim.bench.grasp.command import grasp, lessons
 from pickcell_sim.bench.plots import reliability
 from pickcell_sim.bench.see.run import METHODS, result_of, run, run_moving
 from pickcell_sim.bench.see.tracks import sequences
@@ -20,6 +20,7 @@ from pickcell_sim.items.spec import REPOSITORY
 
 app = typer.Typer(help="Measure what was learned, on items that nothing was trained on.", no_args_is_help=True)
 app.command()(grasp)
+app.command()(lessons)
 
 
 @app.callback()
