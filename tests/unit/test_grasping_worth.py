@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pickcell.grasping.chance import Chances, LearnedChances, Spread, logit, sigmoid, tree_inputs
+from pickcell.grasping.chance import RATING, Chances, LearnedChances, Spread, logit, sigmoid, tree_inputs
 from pickcell.grasping.cost import CostConfig, expected_cost_s, not_worth_a_try
 from pickcell.grasping.experience import Experience
 from pickcell.grasping.films import film_limit_pa
@@ -56,6 +56,20 @@ def test_chances_become_qualities_and_the_hopeless_are_rejected():
     assert list(rated.reason) == ["", HOPELESS, "blocked"]
     assert np.isinf(rated.cost_s[2]) and rated.cost_s[0] < rated.cost_s[1]
     assert rated.scores[HARM][0] == pytest.approx(0.2) and rated.scores[FORESEEN][0] == pytest.approx(float(logit(0.9)))
+
+
+def test_a_hold_that_is_judged_again_is_judged_by_the_same_rating():
+    """Forests know the rating from geometry: the chance that they made of it is no second rating."""
+
+    class Hopeful(Foreseen):
+        def of(self, table: CandidateTable, kind: str) -> Chances:
+            return Chances(logit(table.quality) + 1.0, np.zeros(len(table)))
+
+    worth = Worth(Hopeful(), None, PRICES)
+    once = worth.of(table([0.6, 0.4, 0.5], reason=["", "", "blocked"]), BOX)
+    again = worth.of(once, BOX)
+    assert np.array_equal(again.quality, once.quality) and np.array_equal(again.scores[RATING], once.scores[RATING])
+    assert once.scores[RATING][0] == pytest.approx(0.6)
 
 
 def test_what_is_likely_to_harm_is_refused_unless_the_cell_has_to_take_it():

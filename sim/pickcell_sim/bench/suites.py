@@ -62,7 +62,7 @@ class Strategy(str, Enum):
     WITHOUT_SCORE = "without_score"  # by the rating from geometry instead of learned chances
     WITHOUT_COMPLETION = "without_completion"  # by measured surface alone
     WITHOUT_KNOWLEDGE = "without_knowledge"  # as if no item had ever been seen
-    WITHOUT_REFUSAL = "without_refusal"  # nothing is left to a person because it is likely to be harmed
+    WITHOUT_REFUSAL = "without_refusal"  # takes what it is told, however unlikely or harmful
 
 
 TOOL_STRATEGIES = (Strategy.SUCTION, Strategy.PINCH, Strategy.AUTO)

@@ -65,7 +65,9 @@ class Worth:
 
         A tool that has been tried on this product is ranked as if it were a little worse than it is believed to be, by what
         is now known better: so of two alike the one that is known less is tried, and without evidence nothing changes.
+        A table that has been through here keeps its rating: variants of a hold are judged like the hold itself.
         """
+        table = replace(table, quality=table.scores.get(RATING, table.quality))
         good = np.flatnonzero(table.reason == "")
         chances = self._foresight.of(table.take(good), product.kind)
         belief = self.belief(table.tool, product)

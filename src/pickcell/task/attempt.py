@@ -271,11 +271,12 @@ class Attempt(Choice):
     def _carry_once(self, scene: Scene, held: HeldItem, tote: str) -> Outcome[PlacePlan]:
         believed = self.task.held
         limits = believed.limits if believed is not None else self.config.hold
+        before = believed is not None and believed.away
         if believed is not None:
-            believed.away = tote != "source"
+            believed.away = before or tote != "source"
         placed = self.stages.place(scene, held, tote, self._hold_watch(held.tool, limits))
         if believed is not None and placed.code in NOT_MOVED:
-            believed.away = False
+            believed.away = before
         elif believed is not None:
             believed.lift = None
         return placed
