@@ -283,7 +283,7 @@ def test_what_fits_into_no_tote_is_given_up_and_a_single_pick_says_so_at_once():
     for _ in range(5):
         queue.drain()
         queue.reset()
-    assert job.done.is_set() and tried == ["large"] * 3 and job.report.code is Code.PLACE_BLOCKED
+    assert job.done.is_set() and tried == ["large"] * 2 and job.report.code is Code.PLACE_BLOCKED
     single = queue.submit("large")
     queue.drain()
     assert single.done.is_set() and single.report.code is Code.PLACE_BLOCKED

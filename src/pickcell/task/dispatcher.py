@@ -38,8 +38,8 @@ MAY_WORK_LATER = frozenset(
 """Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
 MOST_PUT_OFF = 2
 """... beside tries that put neighbours aside: they make room for the others of the order."""
-MOST_WAITS = 2
-"""Times that a piece of an order waits for an empty destination: what still finds no room then is too large for it."""
+MOST_WAITS = 1
+"""Times that a piece of an order waits for an empty destination: what finds no room then is too large for it."""
 MOST_DIGS = 4
 """Tries of one item in which neighbours are moved: what has not come by then lies where nothing can be taken."""
 
