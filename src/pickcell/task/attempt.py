@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
 from pickcell.task.choice import Choice
 from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, hold_lost, holding, judge_weight, measured_mass_kg, sealed
 from pickcell.task.ledger import Place
-from pickcell.task.pictures import PickPictures
 from pickcell.task.place_check import check_placed
-from pickcell.task.request import ANY_ITEM, PickRequest
-from pickcell.task.stages import OPENING_FORCE_N, StageRunner, Watch
+from pickcell.task.request import ANY_ITEM
+from pickcell.task.stages import OPENING_FORCE_N, Watch
 from pickcell.values import (
     ApproachPlan,
     GraspCandidate,
@@ -27,9 +25,6 @@ from pickcell.values import (
     Wrench,
 )
 
-if TYPE_CHECKING:
-    from pickcell.task.pick import PickTask
-
 NOT_MOVED = (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE)
 """How planning fails: the arm still stands where it stood."""
 SLIPPED_SHARE = 0.5
@@ -40,24 +35,13 @@ NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
 class Attempt(Choice):
     """The whole of it: choose, take, deliver."""
 
-    def __init__(
-        self,
-        task: PickTask,
-        request: PickRequest,
-        stages: StageRunner,
-        pictures: PickPictures,
-        failed: list[GraspCandidate],
-        least_chance: float = 0.0,
-    ) -> None:
-        """See :class:`Choice`."""
-        super().__init__(task, request, stages, pictures, failed, least_chance)
-        self.item_id: int | None = None
-        self.released = False
-        """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
-        self.tare: Wrench | None = None
-        self.width_at_grasp_m = 0.0
-        self.give_m = 0.0
-        """How much narrower the item is in the closed jaw than it looked."""
+    item_id: int | None = None
+    released = False
+    """The item has been let go over the destination: whatever fails now, it is not to be picked again."""
+    tare: Wrench | None = None
+    width_at_grasp_m = 0.0
+    give_m = 0.0
+    """How much narrower the item is in the closed jaw than it looked."""
 
     def run(self) -> Outcome[None]:
         """Observe to record. After a failure the arm stands, and the hand may still hold something."""
