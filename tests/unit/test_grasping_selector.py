@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pickcell.catalogue import Kind
 from pickcell.geometry import inverse, transform_points
 from pickcell.grasping import GraspSelector
+from pickcell.grasping.chance import RATING
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.hand import LIP_RETRACTED_M, PALM_M
 from pickcell.grasping.prior import KIND_PRIORS
@@ -212,15 +213,18 @@ def test_unowned_occupied_space_blocks():
     assert blocked.value is not None and blocked.value.rejected and not blocked.value.ranked
 
 
-def test_unknown_space_lowers_the_quality_only():
+def test_unknown_space_lowers_the_rating_and_forbids_nothing():
+    """What it does to the chance is learned: never anything good."""
     target = instance(placed(box(0.10, 0.06, 0.05)))
     free = scene(target)
     unknown = dataclasses.replace(
         free, occupancy=dataclasses.replace(free.occupancy, state=np.full_like(free.occupancy.state, Voxel.UNKNOWN))
     )
-    best = {tool: max(c.quality for c in ranked(free) if c.tool is tool) for tool in Tool}
-    unseen = {tool: max(c.quality for c in ranked(unknown) if c.tool is tool) for tool in Tool}
-    assert all(unseen[tool] < best[tool] for tool in Tool)
+    for tool in Tool:
+        seen, unseen = (
+            max((c for c in ranked(world) if c.tool is tool), key=lambda c: c.quality) for world in (free, unknown)
+        )
+        assert unseen.quality <= seen.quality and unseen.scores[RATING] < seen.scores[RATING]
 
 
 def test_buried_items_rank_lower():
