@@ -108,11 +108,22 @@ def test_small_holes_do_not_matter():
     assert len(places(h)[0].cost) > 50 and places(h)[0].note == ""
 
 
+def test_one_tall_thing_does_not_fill_all_that_is_unseen():
+    """Shadows all over the floor, and a bottle in a corner: only what is beside the bottle is as high as it."""
+    h = heights()
+    for k in range(12, len(h), 14):
+        h[k : k + 7] = np.nan
+    h[:10, :10] = 0.19
+    found, item = places(h)
+    assert len(found.cost) and "unseen" in found.note
+    assert all(in_map(X, item)[:, 2].min() < 0.05 for X in found.X_base_tcp[:20])
+
+
 def test_unseen_floor_is_used_with_a_note_when_all_else_is_full():
     h = heights(value=0.15)
     h[10:70, 10:50] = np.nan
     full, _ = places(h)
-    assert len(full.cost) == 0  # taken as high as the highest seen: full too
+    assert len(full.cost) == 0  # taken as high as what is around it: full too
     h[np.isfinite(h)] = 0.06
     h[:8] = 0.06
     found, _ = places(h)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import generic_filter
+from scipy.ndimage import generic_filter, maximum_filter
 
 from pickcell.geometry import Pose, inverse, make_pose, transform_points
 from pickcell.motion.config import PlaceConfig
@@ -77,6 +77,16 @@ def coarse_heights(heightmap: HeightMap, cell_m: float) -> tuple[Array, float]:
         crowded = generic_filter((~holes).astype(float), np.sum, size=3, mode="constant")
         out = np.where(holes & (crowded >= 5) & np.isfinite(filled), filled, out)
     return out, factor * heightmap.resolution_m
+
+
+def grown_over_unseen(heights: Array) -> Array:
+    """The map (nx, ny), of which something is seen, with every unseen cell as high as the highest of the nearest seen ones:
+    what hides a place is likely to stand beside it."""
+    out = np.array(heights)
+    while np.isnan(out).any():
+        grown = maximum_filter(np.where(np.isnan(out), -np.inf, out), size=3, mode="nearest")
+        out = np.where(np.isnan(out) & np.isfinite(grown), grown, out)
+    return out
 
 
 def without_item(heightmap: HeightMap, points_base: NDArray[np.floating]) -> HeightMap:
@@ -191,8 +201,8 @@ def rank_places(
     now = X_map_base @ X_base_tcp_now
     places = _rank_known(heights, cell, depth_m, item_tcp, now, X_map_base @ X_base_tcp_grasp, config)
     if len(places[0]) == 0 and np.isnan(heights).any():
-        note = "no room among what was seen: unseen floor is used, taken as high as the highest seen"
-        filled = np.where(np.isnan(heights), np.nanmax(heights), heights)
+        note = "no room among what was seen: unseen floor is used, taken as high as what is seen around it"
+        filled = grown_over_unseen(heights)
         places = _rank_known(filled, cell, depth_m, item_tcp, now, X_map_base @ X_base_tcp_grasp, config)
     poses, cost = places
     if note.startswith("nothing") and len(poses):
