@@ -81,8 +81,8 @@ def test_what_is_likely_to_harm_is_refused_unless_the_cell_has_to_take_it():
     assert told.cost_s[1] > told.cost_s[0]
 
 
-@given(st.floats(1e-6, 1), st.floats(0, 1), st.floats(0, 1))
-def test_a_person_is_called_at_once_when_that_is_cheaper(success, harm, more):
+@given(st.floats(1e-6, 1), st.floats(0, 1))
+def test_a_person_is_called_at_once_when_that_is_cheaper(success, harm):
     cost = expected_cost_s(np.array([success]), np.array([harm]), 5.0, 3.0, PRICES)
     tried_first = cost[0] + (1.0 - success) * PRICES.person_s
     assert not_worth_a_try(cost, np.array([success]), PRICES)[0] == (cost[0] > PRICES.person_s * success)

@@ -15,8 +15,12 @@ from pickcell.outcome import Outcome
 from pickcell.values import GraspDecision, Instance, Scene, Tool
 from pickcell_sim.bench.suites import Strategy
 
-ONE_TOOL = {Strategy.SUCTION: Tool.SUCTION, Strategy.PINCH: Tool.PINCH}
-"""Strategies that switch the other tool off."""
+TOLD = {
+    Strategy.SUCTION: (Tool.SUCTION,),
+    Strategy.PINCH: (Tool.PINCH,),
+    Strategy.WITHOUT_REFUSAL: (Tool.PINCH, Tool.SUCTION),
+}
+"""Strategies that take what they are told, and the tools that they have."""
 TAKES_WHAT_IT_CAN = CostConfig(person_s=np.inf)
 """A cell with one tool has nothing to choose: it takes what it is told as well as it can, whatever comes of it."""
 
@@ -29,9 +33,7 @@ def selector_of(strategy: Strategy, cell: CellConfig, catalogue: Catalogue) -> G
         return GraspSelector(cell)
     if strategy is Strategy.WITHOUT_COMPLETION:
         return SeenOnlySelector(cell, catalogue)
-    if strategy is Strategy.WITHOUT_REFUSAL:
-        return GraspSelector(cell, catalogue, GraspConfig(prices=TAKES_WHAT_IT_CAN))
-    config = GraspConfig(tools=(ONE_TOOL[strategy],), prices=TAKES_WHAT_IT_CAN) if strategy in ONE_TOOL else None
+    config = GraspConfig(tools=TOLD[strategy], prices=TAKES_WHAT_IT_CAN) if strategy in TOLD else None
     return GraspSelector(cell, catalogue, config)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import generic_filter, maximum_filter
+from scipy.ndimage import correlate, maximum_filter
 
 from pickcell.geometry import Pose, inverse, make_pose, transform_points
 from pickcell.motion.config import PlaceConfig
@@ -73,10 +73,15 @@ def coarse_heights(heightmap: HeightMap, cell_m: float) -> tuple[Array, float]:
         holes = np.isnan(out)
         if not holes.any() or holes.all():
             break
-        filled = generic_filter(np.where(holes, -np.inf, out), np.max, size=3, mode="nearest")
-        crowded = generic_filter((~holes).astype(float), np.sum, size=3, mode="constant")
+        filled = highest_around(out)
+        crowded = correlate((~holes).astype(float), np.ones((3, 3)), mode="constant")
         out = np.where(holes & (crowded >= 5) & np.isfinite(filled), filled, out)
     return out, factor * heightmap.resolution_m
+
+
+def highest_around(heights: Array) -> Array:
+    """The highest seen of each cell and its eight neighbours (nx, ny); -inf where none of them is seen."""
+    return np.asarray(maximum_filter(np.where(np.isnan(heights), -np.inf, heights), size=3, mode="nearest"))
 
 
 def grown_over_unseen(heights: Array) -> Array:
@@ -84,7 +89,7 @@ def grown_over_unseen(heights: Array) -> Array:
     what hides a place is likely to stand beside it."""
     out = np.array(heights)
     while np.isnan(out).any():
-        grown = maximum_filter(np.where(np.isnan(out), -np.inf, out), size=3, mode="nearest")
+        grown = highest_around(out)
         out = np.where(np.isnan(out) & np.isfinite(grown), grown, out)
     return out
 

@@ -38,8 +38,6 @@ MAY_WORK_LATER = frozenset(
 """Failures that the next items' removal may cure: what was buried lies free, what leaned lies flat."""
 MOST_PUT_OFF = 2
 """... beside tries that put neighbours aside: they make room for the others of the order."""
-MOST_WAITS = 1
-"""Times that a piece of an order waits for an empty destination: what finds no room then is too large for it."""
 MOST_DIGS = 4
 """Tries of one item in which neighbours are moved: what has not come by then lies where nothing can be taken."""
 
@@ -69,7 +67,7 @@ class Job:
     put_off: list[PickReport] = field(default_factory=list)
     """Reports of earlier tries that failed and were put off until others of the order had made room."""
     earlier: list[PickReport] = field(default_factory=list)
-    """Reports of all tries up to the last that found no room in the destination: then it waited for an empty one."""
+    """Reports of all tries up to the one that found no room in the destination: then it waited for an empty one."""
     digs: int = 0
     """Tries in which neighbours were moved."""
     last_try: bool = False
@@ -278,21 +276,23 @@ class Dispatcher:
             if not others or (job.last_try and not made_room):
                 return False
             job.put_off.append(report)
-            job.report, job.progress, job.state = None, None, JobState.QUEUED
-            self._queue.insert(others[-1] + 1, job)
+            self._queue_again(job, others[-1] + 1)
         return True
 
     def _wait_for_a_tote(self, job: Job, report: PickReport) -> bool:
-        """Queue a piece of an order again, before all others: the person who has been called brings an empty destination.
-        The item lies in the source tote again."""
-        waits = sum(each.code is Code.PLACE_BLOCKED for each in job.earlier)
-        if not job.request.order_id or waits >= MOST_WAITS:
+        """Queue a piece of an order again, once, before all others: the person who has been called brings an empty
+        destination, and what finds no room in that is too large for it. The item lies in the source tote again."""
+        if not job.request.order_id or job.earlier:
             return False
         with self._condition:
-            job.earlier, job.put_off = [*job.earlier, *job.put_off, report], []  # it can be taken: nothing has to make room
-            job.report, job.progress, job.state = None, None, JobState.QUEUED
-            self._queue.appendleft(job)
+            job.earlier, job.put_off = [*job.put_off, report], []  # it can be taken: nothing has to make room
+            self._queue_again(job, 0)
         return True
+
+    def _queue_again(self, job: Job, place: int) -> None:
+        """At a place of the queue, as if it had not been tried. The caller holds the lock."""
+        job.report, job.progress, job.state = None, None, JobState.QUEUED
+        self._queue.insert(place, job)
 
     @staticmethod
     def _put_off_enough(job: Job) -> bool:
