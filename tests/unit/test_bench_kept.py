@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pickcell_sim.bench.grasp.kept import kept_metrics
+from pickcell_sim.bench.grasp.kept import kept_metrics, ratio_sensitivity
 from pickcell_sim.bench.result import BenchResult, Metric
 
 
@@ -48,3 +48,19 @@ def test_a_broken_file_is_named(tmp_path):
 def test_what_was_dug_out_counts_when_nothing_broke(tmp_path):
     kept(tmp_path, "retrieval", "auto", [0], clean_rate=Metric(0.9, 0.8, 0.95, "share"))
     assert kept_metrics(tmp_path)["retrieval_rate"].value == 0.9
+
+
+def test_the_ratio_is_told_at_other_limits(tmp_path):
+    for strategy, counts in (("suction", [9, 4]), ("auto", [2, 0])):
+        rows = [
+            {"limit": "opening", "factor": f, "damaged": n, "picks": 30, "per_1000": 0.0, "low": 0.0, "high": 0.0}
+            for f, n in zip((0.5, 2.0), counts)
+        ]
+        config = {"strategy": strategy, "damage_at_other_limits": rows}
+        BenchResult("books_boxes", 0, 1, config, {}, "x", {}, ({"seed": 0, "damaged": 1, "picks": 30},)).write(
+            tmp_path / f"books_boxes-{strategy}-estimated.json"
+        )
+    lower, higher = ratio_sensitivity(tmp_path)
+    assert (lower["damaged_a"], lower["damaged_b"], lower["ratio"]) == (9, 2, 3.8)
+    assert (higher["damaged_a"], higher["damaged_b"], higher["high"]) == (4, 0, None)
+    assert ratio_sensitivity(tmp_path / "nothing") == []

@@ -30,6 +30,7 @@ from pickcell_sim.bench.suites import (
     draw_tote,
 )
 from pickcell_sim.bench.trial import ScoredPick, Setup, Trial
+from pickcell_sim.damage.events import DamageEvent
 from pickcell_sim.filling.fill import FillError
 from pickcell_sim.items.totes import ToteContents
 from pickcell_sim.perturbations import PerturbationScript, draw_script
@@ -245,7 +246,8 @@ class _Run:
             double=score.double,
             wrong_item=score.wrong_item,
             displaced=len(score.displaced),
-            damage=self._damage(scored),
+            damage=self._events(score.damage),
+            near_misses=self._events(score.near_misses),
             needs_person=scored.needs_person,
             perturbation=scored.perturbation,
             struck=scored.struck,
@@ -257,8 +259,8 @@ class _Run:
     def _kind(self, sku: str) -> str:
         return self.catalogue[sku].kind if sku in self.catalogue else ""
 
-    def _damage(self, scored: ScoredPick) -> tuple[DamageRecord, ...]:
+    def _events(self, events: tuple[DamageEvent, ...]) -> tuple[DamageRecord, ...]:
         return tuple(
             DamageRecord(e.time_s, e.item_id, e.sku, self._kind(e.sku), e.kind, e.value, e.limit, e.unit, e.cause, e.by)
-            for e in scored.score.damage
+            for e in events
         )

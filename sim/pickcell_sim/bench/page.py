@@ -32,6 +32,11 @@ _COLUMNS = (
     ("uph", "UPH"),
 )
 _DIFFERENCES = ("success_rate", "damage_per_1000", "drop_rate", "uph")
+_TABLES = {
+    "damage_at_other_limits": "Damaged items per 1000 picks, one limit of damage at a time scaled by a factor",
+    "damage_ratio_at_other_limits": "Damaged per pick, suction (a) : auto (b), one limit at a time scaled by a factor",
+}
+"""Lists of rows in the configuration that are shown as tables."""
 _INTRO = (
     "Made from the JSON files beside it by `./cell bench page`; `index.html` is the same in one file. "
     "What the suites are, how each figure is defined and how to run them again: [benchmarks.md](../benchmarks.md). "
@@ -203,7 +208,11 @@ def _tallies(result: BenchResult) -> list[Block]:
         name = key.replace("_", " ").capitalize()
         if isinstance(value, dict) and value:
             blocks.append(Text(f"{name}: {', '.join(f'{k} {v}' for k, v in _flat(value).items())}."))
-        elif isinstance(value, list) and value and not isinstance(value[0], dict):
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            if key in _TABLES:
+                rows = tuple(tuple("-" if v is None else str(v) for v in row.values()) for row in value)
+                blocks += [Text(f"{_TABLES[key]}:"), Table(tuple(value[0]), rows)]
+        elif isinstance(value, list) and value:
             blocks.append(Text(f"{name}: {'; '.join(map(str, value))}."))
     return blocks
 

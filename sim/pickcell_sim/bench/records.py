@@ -63,6 +63,8 @@ class PickRecord:
     displaced: int = 0
     """Neighbours that were moved by more than 2 cm or 20 degrees."""
     damage: tuple[DamageRecord, ...] = ()
+    near_misses: tuple[DamageRecord, ...] = ()
+    """What came near to its limit, and would be damage at a lower one."""
     needs_person: bool = False
     perturbation: str = ""
     """Kind that was scripted."""
@@ -82,7 +84,8 @@ class PickRecord:
     def from_dict(data: dict[str, Any]) -> PickRecord:
         """Inverse of ``asdict`` by way of JSON."""
         data = dict(data)
-        data["damage"] = tuple(DamageRecord(**event) for event in data["damage"])
+        for key in ("damage", "near_misses"):
+            data[key] = tuple(DamageRecord(**event) for event in data[key])
         data["failures"], data["delivered"] = tuple(data["failures"]), tuple(data["delivered"])
         return PickRecord(**data)
 
@@ -107,6 +110,7 @@ def joined(tries: list[PickRecord]) -> PickRecord:
         uncontrolled_drops=sum(t.uncontrolled_drops for t in tries),
         displaced=sum(t.displaced for t in tries),
         damage=tuple(event for t in tries for event in t.damage),
+        near_misses=tuple(event for t in tries for event in t.near_misses),
         needs_person=any(t.needs_person for t in tries),
         perturbation=tries[0].perturbation,
         struck=any(t.struck for t in tries),

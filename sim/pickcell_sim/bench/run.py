@@ -16,6 +16,7 @@ from pickcell_sim.bench.episode import EpisodeFiles, EpisodeJob, run_job
 from pickcell_sim.bench.parallel import Finished, run_here, run_in_pool, run_with_ray
 from pickcell_sim.bench.records import EpisodeRecord, fingerprint
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
+from pickcell_sim.bench.sensitivity import sensitivity
 from pickcell_sim.bench.suites import ABLATIONS, TOOL_STRATEGIES, Perception, Protocol, Strategy, Suite, episode_seeds
 from pickcell_sim.bench.summary import episode_row, metrics_of, paired_metrics, tallies
 from pickcell_sim.items.spec import REPOSITORY
@@ -136,7 +137,8 @@ def results_of(run: SuiteRun) -> dict[str, BenchResult]:
     for (strategy, perception), episodes in sorted(run.episodes.items(), key=lambda item: [k.value for k in item[0]]):
         facts = {"strategy": strategy.value, "perception": perception.value, **_facts(config, episodes)}
         name = result_name(suite.name, strategy.value, perception.value)
-        facts |= tallies(episodes, suite.protocol) | {"errors": [e for e in run.errors if e.startswith(f"{name}-")]}
+        facts |= tallies(episodes, suite.protocol) | {"damage_at_other_limits": sensitivity(episodes, suite.protocol)}
+        facts["errors"] = [e for e in run.errors if e.startswith(f"{name}-")]
         rows = tuple(episode_row(episode, suite.protocol) for episode in episodes)
         n = sum(row["presented"] for row in rows)
         metrics = metrics_of(episodes, suite.protocol)

@@ -35,8 +35,13 @@ class DamageEvent:
 
     @property
     def severity(self) -> float:
-        """Value over limit, at least 1."""
+        """Value over limit; more than 1, but for near misses."""
         return self.value / self.limit
+
+    def of_full_limit(self, share: float) -> DamageEvent:
+        """The event that a monitor with ``limits.watched_from(share)`` has reported, with the limit itself: a near miss when
+        its severity is not over 1."""
+        return replace(self, limit=self.limit / share)
 
 
 @dataclass

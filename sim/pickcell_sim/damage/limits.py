@@ -151,6 +151,11 @@ class DamageLimits(Strict):
         rule = Sourced[Literal["approach", "velocity_change"]](value=share, source=self.rules.impact_share.source)
         return self.model_copy(update={"rules": self.rules.model_copy(update={"impact_share": rule})})
 
+    def watched_from(self, share: float) -> DamageLimits:
+        """Limits at a share of these, of speeds too: a monitor with them reports near misses as well. Raises ValueError for
+        a share that is not positive. :meth:`DamageEvent.of_full_limit` undoes it."""
+        return self.scaled(impact=share**2, opening=share, crush=share, film=share)
+
     def class_limits(self, name: str) -> ClassLimits:
         """One class as the file has it. Raises KeyError naming the classes there are."""
         if name not in self.classes:

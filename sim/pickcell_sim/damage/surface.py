@@ -12,6 +12,8 @@ from pickcell_sim.world import ItemBody, SimWorld
 
 SAMPLE_S = 0.004
 """Covers swing for tenths of a second: reading their angles more often tells nothing."""
+FURTHER_RAD = 0.1
+"""A book that lay open has been opened by someone when it is opened further by this."""
 
 
 class OpeningWatch:
@@ -20,8 +22,10 @@ class OpeningWatch:
     def __init__(self, world: SimWorld, record: EventRecord, limits_of: Callable[[ItemBody], ItemLimits]) -> None:
         self._world, self._record, self._limits_of = world, record, limits_of
         self._since_s = 0.0
-        self._lay_open = {item.item_id for item in world.item_bodies.values() if self._opening(item)[1]}
-        """Books that were open before anyone watched, and have not been closed since."""
+        found = {item.item_id: self._opening(item) for item in world.item_bodies.values()}
+        self._lay_open = {number: angle + FURTHER_RAD for number, (angle, too_wide) in found.items() if too_wide}
+        """Of books that were open before anyone watched, and have not been closed since: what they are not blamed on
+        anyone up to."""
 
     def _opening(self, item: ItemBody) -> tuple[float, bool]:
         """Angle of a book's widest cover (rad), and whether that is more than it bears."""
@@ -41,8 +45,8 @@ class OpeningWatch:
                 continue
             angle, too_wide = self._opening(item)
             if not too_wide:
-                self._lay_open.discard(item.item_id)
-            elif item.item_id not in self._lay_open:
+                self._lay_open.pop(item.item_id, None)
+            elif angle > self._lay_open.get(item.item_id, 0.0):
                 limit = self._limits_of(item).opening_rad
                 self._record.add(self._world.time_s, item.item_id, item.name, "opened", angle, limit, "own weight")
 

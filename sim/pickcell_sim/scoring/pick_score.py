@@ -78,6 +78,8 @@ class PickScore:
     """Neighbours in the source moved by more than 2 cm or 20 degrees."""
     damage: tuple[DamageEvent, ...] = ()
     """All damage in between, with its cause, also to items that had been damaged before."""
+    near_misses: tuple[DamageEvent, ...] = ()
+    """What came near to damage in between."""
     damaged_target: bool = False
     """The item that was picked, or was to be, has been damaged, and had not been before."""
     damaged_neighbours: int = 0
@@ -122,14 +124,15 @@ def score_pick(
     after: Snapshot,
     wanted: str,
     drops: tuple[Drop, ...] = (),
-    damage: tuple[DamageEvent, ...] = (),
+    strains: tuple[DamageEvent, ...] = (),
     *,
     handled: Collection[int] = (),
     damaged_before: Collection[int] = (),
 ) -> PickScore:
     """Compare two snapshots. Raises ValueError when they do not hold the same items.
 
-    ``handled``: items that the hand held in between. ``damaged_before``: items that were no longer whole when it began.
+    ``strains``: damage and near misses. ``handled``: items that the hand held in between. ``damaged_before``: items that
+    were no longer whole when it began.
     """
     if before.items.keys() != after.items.keys():
         raise ValueError(f"the snapshots hold different items: {sorted(before.items)} and {sorted(after.items)}")
@@ -139,9 +142,21 @@ def score_pick(
     result = _result(wanted, delivered, bool(drops or lost), bool(after.skus(Where.HAND)))
     displaced = tuple(d for old, new in pairs if (d := _displacement(old, new)) is not None)
     targets = target_items(before, wanted, handled, result)
-    judged = tuple(replace(e, cause="target" if e.item_id in targets else "neighbour") for e in damage)
-    newly = damaged_items(judged) - frozenset(damaged_before)
-    return PickScore(wanted, result, delivered, lost, drops, displaced, judged, bool(newly & targets), len(newly - targets))
+    judged = tuple(replace(e, cause="target" if e.item_id in targets else "neighbour") for e in strains)
+    damage = tuple(e for e in judged if e.severity > 1.0)
+    newly = damaged_items(damage) - frozenset(damaged_before)
+    return PickScore(
+        wanted,
+        result,
+        delivered,
+        lost,
+        drops,
+        displaced,
+        damage,
+        tuple(e for e in judged if e not in damage),
+        bool(newly & targets),
+        len(newly - targets),
+    )
 
 
 def target_items(before: Snapshot, wanted: str, handled: Collection[int], result: PickResult) -> frozenset[int]:

@@ -10,9 +10,9 @@ import matplotlib
 import numpy as np
 
 from pickcell_sim.bench.claims.series import CLAIMS, HEAVY_BOX
-from pickcell_sim.bench.claims.shares import SCALES
 from pickcell_sim.bench.result import BenchResult
 from pickcell_sim.bench.statistics import Interval, wilson
+from pickcell_sim.damage.scaling import SCALES
 
 matplotlib.use("Agg")
 

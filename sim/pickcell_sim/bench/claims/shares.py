@@ -14,12 +14,8 @@ from pickcell_sim.bench.claims.record import TrialRecord
 from pickcell_sim.bench.claims.series import CALM, Series
 from pickcell_sim.bench.claims.trial import RECORD_SHARE
 from pickcell_sim.bench.statistics import Interval, wilson
+from pickcell_sim.damage.scaling import FACTORS, SCALES, severity_limit
 
-SCALES = ("impact", "opening", "crush", "film")
-"""Limits that can be scaled, in the words of the damage limits."""
-_SCALE_OF = {"impact": "impact", "opened": "opening", "crush": "crush", "blister": "film"}
-"""Which one a kind of damage event is judged by."""
-FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
 BOOK_SHARES = tuple(round(0.1 * k, 1) for k in range(11))
 ACCESS = tuple(round(0.1 * k, 1) for k in range(11))
 BOOK_SHARE, FREE_ACCESS = 0.5, 1.0
@@ -34,21 +30,10 @@ Access = float | Mapping[str, float]
 def damaged(record: TrialRecord, scales: Mapping[str, float] | None = None) -> bool:
     """Whether a trial damaged its item, with limits scaled by these factors (1 where none is given).
 
-    ``impact`` scales fall heights, so that the limit of the speed follows with its root. Raises ValueError for names that
-    are no limits, and for factors below what was recorded (RECORD_SHARE; its square for fall heights).
+    Raises ValueError for names that are no limits, and for factors below what was recorded (RECORD_SHARE; its square for
+    fall heights).
     """
-    return any(peak.severity > _severity_limit(kind, scales or {}) for kind, peak in record.peaks.items())
-
-
-def _severity_limit(kind: str, scales: Mapping[str, float]) -> float:
-    unknown = [name for name in scales if name not in SCALES]
-    if unknown:
-        raise ValueError(f"no limits named {unknown}; there are {list(SCALES)}")
-    factor = scales.get(_SCALE_OF.get(kind, ""), 1.0)
-    limit = float(np.sqrt(factor)) if kind == "impact" else float(factor)
-    if limit < RECORD_SHARE - 1e-9:
-        raise ValueError(f"{kind} was recorded from {RECORD_SHARE:g} of its limit on only, asked for {limit:g}")
-    return limit
+    return any(peak.severity > severity_limit(kind, scales or {}, RECORD_SHARE) for kind, peak in record.peaks.items())
 
 
 def share(hits: Iterable[bool]) -> Interval:

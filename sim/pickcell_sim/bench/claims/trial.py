@@ -87,9 +87,7 @@ class Trial:
         self.ports, self.truth, self.hold = SimPorts(self.driver), Truth(self.driver), HoldConfig()
         self.world = self.driver.world
         self.item = self._put_item()
-        limits = load_damage_limits().scaled(
-            impact=RECORD_SHARE**2, opening=RECORD_SHARE, crush=RECORD_SHARE, film=RECORD_SHARE
-        )
+        limits = load_damage_limits().watched_from(RECORD_SHARE)
         self.monitor = DamageMonitor(self.world, limits, driver=self.driver)
         self._looks = 0
         self._speeds: list[Array] = []
@@ -332,10 +330,11 @@ class Trial:
     def _peaks(self) -> dict[str, Peak]:
         """Largest event of each kind on the item, with the limit as the file has it."""
         peaks: dict[str, Peak] = {}
-        for event in self.monitor.events:
-            if event.item_id != self.item.item_id:
+        for reported in self.monitor.events:
+            if reported.item_id != self.item.item_id:
                 continue
-            peak = Peak(round(event.value, 5), round(event.limit / RECORD_SHARE, 5), event.by)
+            event = reported.of_full_limit(RECORD_SHARE)
+            peak = Peak(round(event.value, 5), round(event.limit, 5), event.by)
             if event.kind not in peaks or peak.severity > peaks[event.kind].severity:
                 peaks[event.kind] = peak
         return peaks

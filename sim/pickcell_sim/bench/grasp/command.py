@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
-from pickcell_sim.bench.grasp.kept import kept_metrics
+from pickcell_sim.bench.grasp.kept import kept_metrics, ratio_sensitivity
 from pickcell_sim.bench.grasp.learning import learning_metrics, run_lessons
 from pickcell_sim.bench.grasp.speed import speed_metrics
 from pickcell_sim.bench.plots import chances
@@ -45,6 +45,7 @@ def grasp(
         metrics |= calibration_metrics(judged)
         told = {name: reliability_rows(mine) for name, mine in groups(judged).items() if mine}
         metrics |= kept_metrics(kept)
+        at_other_limits = ratio_sensitivity(kept)
         if totes:
             console.print(f"timing the choice in {totes} totes of 25 items ...", highlight=False)
             metrics |= speed_metrics(suite, range(seed, seed + totes))
@@ -54,6 +55,7 @@ def grasp(
     _show(console, metrics)
     if json is not None:
         config = {"tries": tries.name, "totes": totes, "reliability": told}
+        config["damage_ratio_at_other_limits"] = at_other_limits
         result = BenchResult("grasp", seed, len(judged), config, machine_facts(), commit_id(REPOSITORY), metrics)
         result.write(json / "grasp.json")
         console.print(f"kept in {json / 'grasp.json'} and {chances(told, json / 'grasp-reliability.png')}", highlight=False)

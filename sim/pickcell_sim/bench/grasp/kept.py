@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pickcell_sim.bench import statistics
 from pickcell_sim.bench.result import BenchResult, Metric
+from pickcell_sim.bench.sensitivity import ratio_rows
 
 
 def kept_metrics(folder: Path) -> dict[str, Metric]:
@@ -24,13 +26,27 @@ def kept_metrics(folder: Path) -> dict[str, Metric]:
     return out
 
 
+def ratio_sensitivity(folder: Path) -> list[dict[str, Any]]:
+    """``damage_ratio_books_boxes`` at other limits of damage, one row per limit and factor; empty where ``folder`` lacks the
+    results. Raises ValueError as :func:`kept_metrics`."""
+    suction, auto = (_read(folder / f"books_boxes-{tools}-estimated.json") for tools in ("suction", "auto"))
+    if suction is None or auto is None:
+        return []
+    _check_same_totes(suction, auto)
+    return ratio_rows(*(result.config.get("damage_at_other_limits", []) for result in (suction, auto)))
+
+
 def damage_ratio(a: BenchResult, b: BenchResult) -> Metric:
     """Damaged items per pick of ``a`` over those of ``b``. Raises ValueError when they did not run on the same totes."""
-    rows_a, rows_b = ({row["seed"]: row for row in result.episodes} for result in (a, b))
-    if a.suite != b.suite or set(rows_a) != set(rows_b):
-        raise ValueError(f"{a.suite} and {b.suite}: a ratio needs the same suite on the same totes; run both in one command")
-    (x, n), (y, m) = ([sum(row[k] for row in rows.values()) for k in ("damaged", "picks")] for rows in (rows_a, rows_b))
+    _check_same_totes(a, b)
+    (x, n), (y, m) = ([sum(row[k] for row in result.episodes) for k in ("damaged", "picks")] for result in (a, b))
     return Metric.of(statistics.rate_ratio(x, n, y, m), "damaged per pick, suction : auto")
+
+
+def _check_same_totes(a: BenchResult, b: BenchResult) -> None:
+    seeds_a, seeds_b = ({row["seed"] for row in result.episodes} for result in (a, b))
+    if a.suite != b.suite or seeds_a != seeds_b:
+        raise ValueError(f"{a.suite} and {b.suite}: a ratio needs the same suite on the same totes; run both in one command")
 
 
 def _read(path: Path) -> BenchResult | None:
