@@ -122,10 +122,10 @@ def test_calibration_is_told_per_tool_and_for_the_choice(tmp_path):
 
 def test_lessons_count_failures_by_stretch_and_leave_out_what_was_not_reached():
     lessons = [Lesson(True, True, "suction", k >= 5) for k in range(12)] + [Lesson(False, False, "pinch", True)] * 3
-    metrics = learning_metrics(lessons)
-    assert metrics["failures_in_10_learning"].value == pytest.approx(5.0)
-    assert "failures_in_50_learning" not in metrics
-    assert metrics["others_success_fixed"].value == 1.0
+    metrics = learning_metrics(lessons, "porous")
+    assert metrics["porous_failures_in_10_learning"].value == pytest.approx(5.0)
+    assert "porous_failures_in_50_learning" not in metrics
+    assert metrics["porous_others_success_fixed"].value == 1.0
 
 
 class Refusing:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pickcell_sim.bench.grasp.calibration import calibration_metrics, groups, reliability_rows
 from pickcell_sim.bench.grasp.kept import kept_metrics, ratio_sensitivity
-from pickcell_sim.bench.grasp.learning import learning_metrics, run_lessons
+from pickcell_sim.bench.grasp.learning import Contrary, learning_metrics, run_lessons
 from pickcell_sim.bench.grasp.speed import speed_metrics
 from pickcell_sim.bench.plots import chances
 from pickcell_sim.bench.result import BenchResult, Metric, commit_id, machine_facts
@@ -20,8 +20,9 @@ from pickcell_sim.bench.suites import load_suite
 from pickcell_sim.items.spec import REPOSITORY
 from pickcell_sim.tries.records import load_tries
 
-CONTRARY = "box-008"
-"""Test item that becomes porous in the lessons."""
+CONTRARY = {Contrary.POROUS: "box-008", Contrary.SLIPPERY: "box-016"}
+"""Test items of the lessons, and what becomes of them. Boxes are pinched where the jaw has room, so that porous cardboard
+matters where it has none; a slippery one has to be sucked instead."""
 KEPT = REPOSITORY / "docs" / "benchmarks"
 
 
@@ -62,27 +63,39 @@ def grasp(
 
 
 def lessons(
-    totes: Annotated[int, typer.Option("-n", "--n", min=1, help="Totes.")] = 25,
-    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 8,
+    totes: Annotated[int, typer.Option("-n", "--n", min=1, help="Totes.")] = 110,
+    rounds: Annotated[int, typer.Option(min=1, help="Picks of every item in each of them.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first tote.")] = 821_000,
+    how: Annotated[
+        list[Contrary] | None, typer.Option(help="How it contradicts its looks; all ways when not given.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Keep the result in this folder.")] = None,
 ) -> None:
-    """What outcomes teach: a box whose cardboard lets air through, picked 200 times with learning and without.
+    """What outcomes teach: a box that lets air through, or is slippery, picked 200 times with learning and without.
 
     The same totes and grasps for both; three other items in each tote tell whether anything gets worse for them. About
-    half an hour on one core.
+    half an hour on one core for each way.
     """
     console = wide_console()
-    made = run_lessons(
-        load_suite("tote"), CONTRARY, range(seed, seed + totes), rounds, lambda text: console.print(text, highlight=False)
-    )
-    metrics = learning_metrics(made)
+    metrics: dict[str, Metric] = {}
+    picks = 0
+    ways = how or list(Contrary)
+    for way in ways:
+        made = run_lessons(
+            load_suite("tote"),
+            CONTRARY[way],
+            way,
+            range(seed, seed + totes),
+            rounds,
+            lambda text: console.print(text, highlight=False),
+        )
+        metrics |= learning_metrics(made, way.value)
+        picks += len(made)
     _show(console, metrics)
     if json is not None:
-        config = {"contrary": CONTRARY, "totes": totes, "rounds": rounds}
-        BenchResult("lessons", seed, len(made), config, machine_facts(), commit_id(REPOSITORY), metrics).write(
-            json / "lessons.json"
-        )
+        config = {"contrary": {way.value: CONTRARY[way] for way in ways}, "totes": totes, "rounds": rounds}
+        result = BenchResult("lessons", seed, picks, config, machine_facts(), commit_id(REPOSITORY), metrics)
+        result.write(json / "lessons.json")
         console.print(f"kept in {json / 'lessons.json'}", highlight=False)
 
 

@@ -1,8 +1,8 @@
 """What outcomes teach: a product whose behaviour contradicts what its looks promise, picked many times, with and without.
 
-In every tote lie a box whose cardboard lets air through (a cup that seals on it holds nothing) and some other things. They
-are picked in turns, each from the same state of the tote (a fork of the simulated world), so that both arms of the
-experiment meet the same totes; only what the choice has learned differs.
+In every tote lie such a box (its cardboard lets air through, so that a cup holds nothing; or its film is slippery, so that a
+jaw does not) and some other things. They are picked in turns, each from the same state of the tote (a fork of the simulated
+world), so that both arms of the experiment meet the same totes; only what the choice has learned differs.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pybullet as p
 
 from pickcell.catalogue import load_catalogue
 from pickcell.grasping import GraspSelector
@@ -31,8 +33,18 @@ from pickcell_sim.tries.attempt import GraspTry, try_grasp
 from pickcell_sim.tries.forked import ForkError, forked
 from pickcell_sim.world import ItemBody
 
+
+class Contrary(str, Enum):
+    """How a product contradicts its looks."""
+
+    POROUS = "porous"
+    SLIPPERY = "slippery"
+
+
 POROUS = Surface(0.0, 3e-6)
 """Cardboard that breathes: so much air comes through that the ejector builds up no vacuum (assumed)."""
+SLIPPERY_FRICTION = 0.02
+"""Of film as if it were wet (assumed); cups hold by their lip and do not ask."""
 STRETCHES = (10, 50, 200)
 TIMEOUT_S = 90.0
 
@@ -48,9 +60,11 @@ class Lesson:
     success: bool
 
 
-def run_lessons(suite: Suite, contrary: str, seeds: range, rounds: int, say: Callable[[str], None]) -> list[Lesson]:
-    """``contrary``: SKU that becomes porous. In each seed's tote it and every other item are picked ``rounds`` times.
-    Totes in which it cannot be told or taken count as they are."""
+def run_lessons(
+    suite: Suite, contrary: str, how: Contrary, seeds: range, rounds: int, say: Callable[[str], None]
+) -> list[Lesson]:
+    """``contrary``: SKU that behaves as ``how`` says. In each seed's tote it and every other item are picked ``rounds``
+    times. Totes in which it cannot be told or taken count as they are."""
     catalogue = load_catalogue()
     cell = suite.load_cell()
     taught = GraspSelector(cell, catalogue, GraspConfig())
@@ -67,7 +81,7 @@ def run_lessons(suite: Suite, contrary: str, seeds: range, rounds: int, say: Cal
                 say(f"seed {seed}: {error}")
                 continue
             with trial:
-                trial.driver.cup.surface_of = partial(_porous, contrary)
+                _spoil(trial, contrary, how)
                 scene = trial.ports.observe(manifest, 0.0).value
                 if scene is None:
                     continue
@@ -78,7 +92,8 @@ def run_lessons(suite: Suite, contrary: str, seeds: range, rounds: int, say: Cal
                         trial.ports.selector = selector
                         lessons += _one_round(once, manifest, contrary, learning)
         told = [each for each in lessons if each.contrary and each.learning]
-        say(f"seed {seed}: {len(told)} picks of {contrary}, {sum(not each.success for each in told)} failed with learning")
+        failed = sum(not each.success for each in told)
+        say(f"seed {seed}: {len(told)} picks of {contrary}, {how.value}: {failed} failed with learning")
     return lessons
 
 
@@ -124,12 +139,27 @@ def _one_round(tries: _Tries, manifest: dict[str, int], contrary: str, learning:
     return out
 
 
+def _spoil(trial: Trial, contrary: str, how: Contrary) -> None:
+    """Make the product behave as it does not look."""
+    if how is Contrary.POROUS:
+        trial.driver.cup.surface_of = partial(_porous, contrary)
+        return
+    world = trial.driver.world
+    for item in world.item_bodies.values():
+        if item.name == contrary:
+            for link in range(-1, p.getNumJoints(item.body, physicsClientId=world.client)):
+                p.changeDynamics(item.body, link, lateralFriction=SLIPPERY_FRICTION, physicsClientId=world.client)
+
+
 def _porous(contrary: str, item: ItemBody | None) -> Surface:
     return POROUS if item is not None and item.name == contrary else surface_of(item)
 
 
-def learning_metrics(lessons: list[Lesson]) -> dict[str, Metric]:
-    """Failures in the first 10, 50 and 200 picks of the contrary product, and the success of all others, both ways."""
+def learning_metrics(lessons: list[Lesson], name: str) -> dict[str, Metric]:
+    """Failures in the first 10, 50 and 200 picks of the contrary product, and the success of all others, both ways.
+
+    ``name`` begins the name of each figure.
+    """
     out: dict[str, Metric] = {}
     for learning in (True, False):
         how = "learning" if learning else "fixed"
@@ -138,9 +168,9 @@ def learning_metrics(lessons: list[Lesson]) -> dict[str, Metric]:
         for n in STRETCHES:
             if len(contrary) >= n:
                 low, value, high = (n * v for v in _ordered(wilson(int(contrary[:n].sum()), n)))
-                out[f"failures_in_{n}_{how}"] = Metric(value, low, high, f"failures in the first {n} picks")
+                out[f"{name}_failures_in_{n}_{how}"] = Metric(value, low, high, f"failures in the first {n} picks")
         if others:
-            out[f"others_success_{how}"] = Metric.of(wilson(sum(others), len(others)), "share")
+            out[f"{name}_others_success_{how}"] = Metric.of(wilson(sum(others), len(others)), "share")
     return out
 
 
