@@ -25,6 +25,7 @@ from pickcell.values import GraspCandidate, Identity, PointCloud, Scene, ShapeEs
 SHELF = Shelf(
     sku("card-1", "card", (0.085, 0.055, 0.001), 0.01),
     sku("box-1", "box", (0.10, 0.06, 0.05), 0.25),
+    sku("pack-1", "shrink", (0.10, 0.06, 0.05), 0.25),
     sku("anvil", "box", (0.10, 0.06, 0.05), 2.5),
 )
 SELECTOR = GraspSelector(CELL, SHELF)
@@ -126,6 +127,15 @@ def test_twins_and_yaws_are_offered():
     cup = [c for c in decision.ranked if c.tool is Tool.SUCTION]
     same_place = [c for c in cup if np.allclose(c.X_base_tcp[:3, 3], cup[0].X_base_tcp[:3, 3])]
     assert len(same_place) >= 2
+
+
+@pytest.mark.parametrize(("probability", "limited"), [(0.05, False), (0.3, True)])
+def test_what_may_well_be_a_pack_in_thin_film_is_sucked_gently(probability, limited):
+    seen = instance(placed(box(0.10, 0.06, 0.05)), noise_m=0.0005)
+    taken_for = Identity("box-1", 1.0 - probability, (("box-1", 1.0 - probability), ("pack-1", probability)))
+    found = scene(dataclasses.replace(seen, identity=taken_for))
+    sucked = [c for c in ranked(found, name="box-1") if c.tool is Tool.SUCTION]
+    assert sucked and all((0.0 < c.vacuum_pa < 25e3) is limited for c in sucked)
 
 
 def test_too_heavy_is_refused_by_the_catalogue():

@@ -149,13 +149,23 @@ class GraspSelector:
         factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
         known_flat = product is not None and product.kind in FLAT_KINDS
         thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
-        film_pa = film_limit_pa(product.kind if product is not None else "", self.hand.hand.cup_radius_m)
+        film_pa = self._film_pa(instance, product)
         tables = []
         if Tool.PINCH in self.config.tools:
             tables.append(rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]))
         if Tool.SUCTION in self.config.tools:
             tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat, film_pa))
         return tables
+
+    def _film_pa(self, instance: Instance, product: Sku | None) -> float:
+        """Vacuum that the thinnest film bears that the item may have: of what it is taken for, and of whatever else it may
+        well be."""
+        kinds = [product.kind] if product is not None else []
+        if self.catalogue is not None:
+            share = self.config.ranking.film_probability
+            others = [self.catalogue.find(sku).value for sku, p in instance.identity.ranking if p >= share]
+            kinds += [other.kind for other in others if other is not None]
+        return min((film_limit_pa(kind, self.hand.hand.cup_radius_m) for kind in kinds), default=np.inf)
 
     def _refined(self, good: CandidateTable, known: Product) -> CandidateTable:
         """The same places, held and carried as is expected to cost least."""
