@@ -56,3 +56,8 @@ def test_ratios_need_the_same_rows() -> None:
     assert {row["ratio"] for row in ratio_rows(rows, rows)} == {None}
     with pytest.raises(ValueError, match="same limits"):
         ratio_rows(rows, rows[1:])
+
+
+def test_nothing_picked_is_no_number() -> None:
+    row = sensitivity([], Protocol.ORDER)[0]
+    assert row["per_1000"] is None and row["damaged"] == 0

@@ -37,8 +37,8 @@ def sensitivity(episodes: Sequence[EpisodeRecord], protocol: Protocol) -> list[d
     for limit in SCALES:
         for factor in FACTORS:
             hurt = [damaged_items(episode, {limit: factor}) for episode in episodes]
-            value, low, high = statistics.clustered_rate(np.array([hurt, picks], float).T)
-            rate = {k: round(1000.0 * v, 1) for k, v in (("per_1000", value), ("low", low), ("high", high))}
+            triple = statistics.clustered_rate(np.array([hurt, picks], float).T)
+            rate = {k: _rounded(1000.0 * v, 1) for k, v in zip(("per_1000", "low", "high"), triple)}
             rows.append({"limit": limit, "factor": factor, "damaged": sum(hurt), "picks": sum(picks), **rate})
     return rows
 
@@ -54,7 +54,12 @@ def ratio_rows(a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]]) -
     out = []
     for mine, other in zip(a, b):
         triple = statistics.rate_ratio(mine["damaged"], mine["picks"], other["damaged"], other["picks"])
-        value, low, high = (round(v, 2) if np.isfinite(v) else None for v in triple)
+        value, low, high = (_rounded(v, 2) for v in triple)
         sides = {"damaged_a": mine["damaged"], "damaged_b": other["damaged"]}
         out.append({"limit": mine["limit"], "factor": mine["factor"], **sides, "ratio": value, "low": low, "high": high})
     return out
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return round(float(value), digits) if np.isfinite(value) else None

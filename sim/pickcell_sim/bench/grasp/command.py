@@ -55,8 +55,7 @@ def grasp(
         raise typer.Exit(FAILED) from None
     _show(console, metrics)
     if json is not None:
-        config = {"tries": tries.name, "totes": totes, "reliability": told}
-        config["damage_ratio_at_other_limits"] = at_other_limits
+        config = {"tries": tries.name, "totes": totes, "reliability": told, "damage_ratio_at_other_limits": at_other_limits}
         result = BenchResult("grasp", seed, len(judged), config, machine_facts(), commit_id(REPOSITORY), metrics)
         result.write(json / "grasp.json")
         console.print(f"kept in {json / 'grasp.json'} and {chances(told, json / 'grasp-reliability.png')}", highlight=False)
