@@ -161,41 +161,6 @@ def test_no_more_is_moved_than_allowed(ledger) -> None:
     assert Stage.CLEAR not in [s.stage for s in report.stages]
 
 
-def test_a_move_in_vain_does_not_use_up_what_may_be_moved(ledger) -> None:
-    cell = Heap(STACK, Faults(misses=1))
-    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=2)).run(PickRequest("job-1", "box-1"))
-    assert report.code is Code.OK, report.text
-    assert cell.carried_aside == ["card-3", "can-2"] and cell.destination == ["box-1"]
-
-
-class Uncertain(Heap):
-    """The top of the heap looks a little like the item at its bottom."""
-
-    likeness = 0.4
-
-    def observe(self, manifest, not_before_s):
-        seen = super().observe(manifest, not_before_s)
-        if seen.value is None:
-            return seen
-        looks = {"card-3": (("card-3", 1.0 - self.likeness), ("box-1", self.likeness)), "box-1": (("box-1", 0.9),)}
-        instances = tuple(
-            replace(i, identity=Identity(sku, 0.5, looks.get(sku, ((sku, 0.9),))))
-            for i, sku in zip(seen.value.instances, self.source)
-            if sku != "box-1" or len(self.carried_aside) == 2
-        )
-        return replace(seen, value=replace(seen.value, instances=instances))
-
-    def select(self, scene, instance_id, sku):
-        return FakeCell.select(self, scene, instance_id, sku)
-
-
-def test_what_hardly_looks_like_the_item_is_not_taken_for_it_while_others_can_be_moved(ledger) -> None:
-    cell = Uncertain(STACK)
-    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
-    assert report.code is Code.OK, report.text
-    assert sorted(cell.carried_aside) == ["can-2", "card-3"] and cell.destination == ["box-1"]
-
-
 def test_a_neighbour_that_slips_lies_in_the_tote_again(ledger) -> None:
     cell = Heap(STACK, Faults(misses=1))
     report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))

@@ -90,8 +90,7 @@ class Choice:
             with self.stages.computing():
                 return self.ports.grasp.select(scene, instance.id, sku)
 
-        sure = self.config.hopeful_identity if self.least_chance else self.config.min_identity
-        found = targets(scene, self.request.sku, self._manifest(), sure, select)
+        found = targets(scene, self.request.sku, self._manifest(), self.config.min_identity, select)
         first: Outcome[ApproachPlan] | None = None if found.ok else found.failed_as()
         for target in found.value or ():
             planned = self._plan_for(scene, target)

@@ -32,8 +32,6 @@ MOST_COST_S = 15.0
 """What moving a neighbour may cost: a sure and harmless move costs about 6, a chance of harm of a tenth 12 more."""
 MOST_MOVED = 2
 """Times that one neighbour is moved for one pick."""
-MOST_VAIN = 3
-"""Moves that may fail beside those that are allowed."""
 AGAIN = 0.3
 """How much less sense it makes to move what has been moved before in the same pick."""
 
@@ -46,14 +44,12 @@ class Moves:
     """Ids of the instances that were to be moved, failures included."""
     failed: list[GraspCandidate] = field(default_factory=list)
     """Grasps on them that are not to be tried again."""
-    done: list[int] = field(default_factory=list)
-    """Ids of those that were: they lie elsewhere now."""
     exhausted: bool = False
     """Nothing can be moved as things lie now."""
 
     def may_go_on(self, most: int) -> bool:
         """Whether another neighbour may be moved, of ``most`` in all, and any can be."""
-        return len(self.done) < most and len(self.moved) < most + MOST_VAIN and not self.exhausted
+        return len(self.moved) < most and not self.exhausted
 
 
 class Clearing(Attempt):
@@ -138,14 +134,14 @@ class Clearing(Attempt):
         return found + [Blocker(instance, HARDLY) for instance in others]
 
     def _wanted_instance(self, scene: Scene) -> Instance | None:
-        """The instance that is likeliest the wanted item; None when none surely is, and it may lie under anything."""
+        """The instance that is likeliest the wanted item, None when none is likely."""
         best = max(scene.instances, key=lambda i: probability(i, self._wanted), default=None)
-        likely = best is not None and probability(best, self._wanted) >= self.config.hopeful_identity
+        likely = best is not None and probability(best, self._wanted) >= self.config.min_identity
         return best if likely else None
 
     def _use(self, blocker: Blocker, grasp: GraspCandidate) -> float:
         """Room made for what it is expected to cost, time and harm included."""
-        again = AGAIN if blocker.instance.id in self._moves.done else 1.0
+        again = AGAIN if blocker.instance.id in self._moves.moved else 1.0
         return blocker.weight * grasp.quality * again / max(grasp.cost_s, 1.0)
 
     def _carry_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> tuple[Place, Outcome[PlacePlan]]:
@@ -172,7 +168,6 @@ class Clearing(Attempt):
         self.task.book(self.item_id, place, self._of.stages.report, f"moved aside for {self._wanted}")
         self.task.held = None
         self._of.stages.report.moved += 1
-        self._moves.done.append(candidate.instance_id)
         if place is Place.ASIDE:
             self.task.aside.put(scene, held, placed.unwrap())
         left = self.stages.leave()

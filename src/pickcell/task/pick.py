@@ -39,9 +39,6 @@ class TaskConfig:
     hand: HandConfig = field(default_factory=HandConfig)
     min_identity: float = 0.2
     """An instance must be the wanted SKU with at least this probability."""
-    hopeful_identity: float = 0.5
-    """... and with this one, as long as neighbours may be moved or others of the order may make room: of 48 instances of
-    validation items that were taken for the wanted one with less, 19 were it."""
     settle_s: float = 0.15
     """Rest before a wrist reading counts, and how long readings are averaged."""
     seal_wait_s: float = 0.35
