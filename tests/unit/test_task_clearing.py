@@ -12,9 +12,21 @@ from pickcell.geometry import make_pose, transform_points
 from pickcell.outcome import Code, Outcome, Stage
 from pickcell.task.blockers import blockers, without_room_over
 from pickcell.task.ledger import Ledger, Place
+from pickcell.task.lying_free import alone
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.request import PickRequest
-from pickcell.values import HeightMap, Identity, Instance, PointCloud, Scene, ShapeEstimate, Sku, VoxelGrid
+from pickcell.values import (
+    GraspCandidate,
+    GraspDecision,
+    HeightMap,
+    Identity,
+    Instance,
+    PointCloud,
+    Scene,
+    ShapeEstimate,
+    Sku,
+    VoxelGrid,
+)
 
 SIZE = (0.08, 0.06, 0.04)
 MASSES = {"box-1": 0.2, "can-2": 0.3, "card-3": 0.05}
@@ -85,6 +97,9 @@ class Heap(FakeCell):
         super().__init__(dict(MASSES), faults=faults or Faults())
         self.heights = heights
         self.carried_aside: list[str] = []
+        self.standing = False
+        self.free_chance: dict[str, float] = {}
+        """SKU -> quality of the best grasp on it if it lay free."""
 
     def observe(self, manifest, not_before_s):
         seen = super().observe(manifest, not_before_s)
@@ -94,12 +109,18 @@ class Heap(FakeCell):
         instances = []
         for instance, sku in zip(seen.value.instances, self.source):
             shape = solid(at[sku])
+            if self.standing:
+                turned = make_pose((0.0, 0.0, 0.0), (0.5 * np.pi, 0.0, 0.0))
+                shape = replace(shape, X_base_box=shape.X_base_box @ turned)
             instances.append(replace(instance, visible=shape.cloud, shape=shape))
         source = HeightMap(make_pose((-0.2, -0.2, 0.0)), 0.01, np.zeros((80, 40), np.float32))
         scene = replace(seen.value, instances=tuple(instances), heightmaps={**seen.value.heightmaps, "source": source})
         return replace(seen, value=scene)
 
     def select(self, scene, instance_id, sku):
+        if not scene.heightmaps:  # the item as if it lay free
+            best = GraspCandidate(self.tool, instance_id, np.eye(4), self.free_chance.get(sku, 0.9), 0.04, 0.06)
+            return Outcome.success(GraspDecision((best,), (), "It lies free."))
         mine = self.source[instance_id - 1]
         over = [o for o in self.source if o not in self.carried_aside and self.heights[o] > self.heights[mine]]
         if over and mine not in self.carried_aside:
@@ -159,6 +180,37 @@ def test_no_more_is_moved_than_allowed(ledger) -> None:
     report = PickTask(cell, FakeCatalogue(), ledger).run(PickRequest("job-2", "box-1"))
     assert report.code is Code.NO_GRASP_FOUND and cell.carried_aside == []
     assert Stage.CLEAR not in [s.stage for s in report.stages]
+
+
+def test_nothing_is_moved_for_what_could_not_be_taken_lying_free_either(ledger) -> None:
+    cell = Heap(STACK)
+    cell.free_chance = {"box-1": 0.15}
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
+    assert report.code is Code.NO_GRASP_FOUND and cell.carried_aside == []
+    assert any("even lying free" in s.text for s in report.stages if s.stage is Stage.CLEAR)
+    other = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-2", "can-2"))
+    assert other.code is Code.OK and cell.carried_aside == ["card-3"]
+
+
+def test_what_stands_may_be_taken_otherwise_than_lying(ledger) -> None:
+    cell = Heap(STACK)
+    cell.free_chance = {"box-1": 0.15}
+    cell.standing = True
+    report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig(max_moved=6)).run(PickRequest("job-1", "box-1"))
+    assert report.code is Code.OK and cell.carried_aside == ["card-3", "can-2"]
+
+
+@pytest.mark.parametrize("kind", ["box", "plush"])
+def test_an_item_alone_lies_on_its_largest_side_in_the_middle_of_the_tote(kind) -> None:
+    floor = scene_of({}).heightmaps["source"]
+    lone = alone(Sku("a", "a", kind, np.array((0.2, 0.1, 0.03)), 0.3), floor)
+    if kind == "plush":
+        assert lone is None
+        return
+    points = lone.instances[0].shape.cloud.points
+    np.testing.assert_allclose(points.min(axis=0), (-0.05, -0.1, 0.0), atol=1e-6)  # along the longer side of the tote
+    np.testing.assert_allclose(points.max(axis=0), (0.05, 0.1, 0.03), atol=1e-6)
+    assert lone.instances[0].visible.normals[:, 2].min() > -0.5, "nobody sees its underside"
 
 
 def test_a_neighbour_that_slips_lies_in_the_tote_again(ledger) -> None:

@@ -10,6 +10,7 @@ from pickcell.task.aside import ASIDE
 from pickcell.task.attempt import NOT_MOVED, Attempt
 from pickcell.task.blockers import Blocker, blockers, without_room_over
 from pickcell.task.ledger import Place
+from pickcell.task.lying_free import alone, stands
 from pickcell.task.record import PickReport
 from pickcell.task.request import ANY_ITEM, PickRequest
 from pickcell.task.stages import StageRunner
@@ -84,6 +85,9 @@ class Clearing(Attempt):
                 return seen.failed_as()
         scene = self.task.last_scene  # otherwise nothing has moved since the choice failed
         assert scene is not None, "the attempt that could not choose has looked"
+        worth = self._worth_digging(scene)
+        if not worth.ok:
+            return worth
         chosen = self._choose_plan(scene)
         if not chosen.ok:
             return chosen.failed_as()
@@ -93,6 +97,24 @@ class Clearing(Attempt):
             self.failed.append(chosen.unwrap().candidate)
             return taken.failed_as()
         return self._set_aside(scene, taken.unwrap(), chosen.unwrap().candidate)
+
+    def _worth_digging(self, scene: Scene) -> Outcome[None]:
+        """Whether the item could be taken if it lay free. Asked before anything is moved for it; where nobody can tell, yes:
+        so of what is seen to stand."""
+        wanted = self._wanted_instance(scene)
+        if self._moves.moved or (wanted is not None and stands(wanted)):
+            return Outcome.success(None)
+        product, floor = self.task.catalogue.find(self._wanted), scene.heightmaps.get("source")
+        lone = alone(product.unwrap(), floor) if product.ok and floor is not None else None
+        if lone is None:
+            return Outcome.success(None)
+        with self.stages.computing():
+            selected = self.ports.grasp.select(lone, lone.instances[0].id, self._wanted)
+        best = selected.unwrap().ranked[0].quality if selected.ok else 0.0
+        if best >= self.config.free_chance:
+            return Outcome.success(None)
+        said = f"Nothing is moved for {self._wanted}: even lying free it could be taken with a chance of {best:.0%} only."
+        return Outcome.failure(Code.NO_GRASP_FOUND, said)
 
     def _choose_plan(self, scene: Scene) -> Outcome[ApproachPlan]:
         wanted = self._wanted_instance(scene)
