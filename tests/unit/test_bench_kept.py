@@ -64,3 +64,9 @@ def test_the_ratio_is_told_at_other_limits(tmp_path):
     assert (lower["damaged_a"], lower["damaged_b"], lower["ratio"]) == (9, 2, 3.8)
     assert (higher["damaged_a"], higher["damaged_b"], higher["high"]) == (4, 0, None)
     assert ratio_sensitivity(tmp_path / "nothing") == []
+
+
+def test_results_from_before_there_were_such_tables_say_nothing(tmp_path):
+    kept(tmp_path, "books_boxes", "suction", [4])
+    kept(tmp_path, "books_boxes", "auto", [1])
+    assert ratio_sensitivity(tmp_path) == []

@@ -25,6 +25,7 @@ from pickcell.values import GraspCandidate, Identity, PointCloud, Scene, ShapeEs
 SHELF = Shelf(
     sku("card-1", "card", (0.085, 0.055, 0.001), 0.01),
     sku("box-1", "box", (0.10, 0.06, 0.05), 0.25),
+    sku("heavy-1", "box", (0.10, 0.06, 0.05), 0.5),
     sku("pack-1", "shrink", (0.10, 0.06, 0.05), 0.25),
     sku("anvil", "box", (0.10, 0.06, 0.05), 2.5),
 )
@@ -136,6 +137,14 @@ def test_what_may_well_be_a_pack_in_thin_film_is_sucked_gently(probability, limi
     found = scene(dataclasses.replace(seen, identity=taken_for))
     sucked = [c for c in ranked(found, name="box-1") if c.tool is Tool.SUCTION]
     assert sucked and all((0.0 < c.vacuum_pa < 25e3) is limited for c in sucked)
+
+
+def test_what_is_too_heavy_for_gentle_suction_is_not_sucked_gently_on_a_suspicion():
+    seen = instance(placed(box(0.10, 0.06, 0.05)), noise_m=0.0005)
+    taken_for = Identity("heavy-1", 0.7, (("heavy-1", 0.7), ("pack-1", 0.3)))
+    found = scene(dataclasses.replace(seen, identity=taken_for))
+    sucked = [c for c in ranked(found, name="heavy-1") if c.tool is Tool.SUCTION]
+    assert sucked and all(c.vacuum_pa == 0.0 for c in sucked), "19 kPa under this cup lift less than it weighs"
 
 
 def test_too_heavy_is_refused_by_the_catalogue():

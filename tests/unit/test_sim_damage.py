@@ -63,6 +63,21 @@ def dropped(
         return monitor.events
 
 
+def test_what_comes_near_to_a_limit_is_a_strain_and_no_damage() -> None:
+    critical = LIMITS.class_limits(LIMITS.for_sku("box-008").kind).fall_height_m.value
+    for share, hurt in ((0.6, 0), (1.2, 1), (0.15, None)):
+        with still_world() as world:
+            monitor = DamageMonitor(world, LIMITS, watched_share=0.5)
+            lift(world, spawn_item(world, "box-008", make_pose((0.0, 0.0, 3.0))), share * critical, (0.0, 0.0, 0.0))
+            seconds(world, 1.0)
+            if hurt is None:
+                assert monitor.strains == () and monitor.events == ()
+                continue
+            (strain,) = monitor.strains
+            assert len(monitor.events) == hurt and strain.severity == pytest.approx(np.sqrt(share), rel=0.02)
+            assert strain.limit == pytest.approx(impact_speed_mps(critical))
+
+
 # -- impact ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("hz", [120.0, 240.0, 480.0, 960.0])
 @pytest.mark.parametrize("sku", ["box-008", "jar-000"])
@@ -262,6 +277,31 @@ def test_a_book_that_lay_open_before_is_not_blamed_on_anyone() -> None:
         swing(world, book, 0.0)
         swing(world, book, np.deg2rad(60.0))
         assert len(monitor.events) == 1
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_book_that_stood_ajar_is_damaged_when_it_is_opened_wide(share: float) -> None:
+    with still_world() as world:
+        book = spawn_item(world, "hardcover-000", make_pose((*BESIDE, 0.016)))
+        swing(world, book, np.deg2rad(30.0))
+        monitor = DamageMonitor(world, LIMITS, watched_share=share)
+        swing(world, book, np.deg2rad(35.0))
+        assert monitor.events == () and monitor.strains == (), "it was as open before"
+        swing(world, book, np.deg2rad(50.0))
+        assert len(monitor.events) == 1 and len(monitor.strains) == 1
+
+
+def test_a_strain_that_grows_into_damage_is_dated_when_it_becomes_damage() -> None:
+    with still_world() as world:
+        book = spawn_item(world, "hardcover-000", make_pose((*BESIDE, 0.016)))
+        seconds(world, 0.5)
+        monitor = DamageMonitor(world, LIMITS, watched_share=0.5)
+        swing(world, book, np.deg2rad(30.0))
+        since_s = world.time_s
+        assert len(monitor.strains) == 1 and monitor.events == ()
+        swing(world, book, np.deg2rad(60.0))
+        (event,) = monitor.events
+        assert event.time_s >= since_s > monitor.strains[0].time_s
 
 
 def slap(world: SimWorld, book: ItemBody, angle: float) -> None:

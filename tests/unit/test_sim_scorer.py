@@ -261,7 +261,7 @@ def test_whose_damage_counts_as_the_targets(
     before = scorer.snapshot()
     for number, X in moves.items():
         move(world, number, X)
-    score = score_pick(before, scorer.snapshot(), wanted, strains=tuple(map(event, (1, 2, 3))), handled=handled)
+    score = score_pick(before, scorer.snapshot(), wanted, damage=tuple(map(event, (1, 2, 3))), handled=handled)
     assert target_items(before, wanted, handled, score.result) == targets
     assert {e.item_id for e in score.damage if e.cause == "target"} == targets
     assert score.damaged_neighbours == 3 - len(targets)

@@ -85,7 +85,7 @@ class PickRecord:
         """Inverse of ``asdict`` by way of JSON."""
         data = dict(data)
         for key in ("damage", "near_misses"):
-            data[key] = tuple(DamageRecord(**event) for event in data[key])
+            data[key] = tuple(DamageRecord(**event) for event in data.get(key, ()))
         data["failures"], data["delivered"] = tuple(data["failures"]), tuple(data["delivered"])
         return PickRecord(**data)
 

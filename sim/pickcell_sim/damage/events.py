@@ -16,7 +16,7 @@ class DamageEvent:
     """An item has borne more than its limit. Ground truth."""
 
     time_s: float
-    """Cell time at which the limit was first passed."""
+    """Cell time at which the limit was first passed; of a near miss, the share of it that is watched."""
     item_id: int
     sku: str
     """Name of the item in the world; empty for bodies that no catalogue describes."""
@@ -38,11 +38,6 @@ class DamageEvent:
         """Value over limit; more than 1, but for near misses."""
         return self.value / self.limit
 
-    def of_full_limit(self, share: float) -> DamageEvent:
-        """The event that a monitor with ``limits.watched_from(share)`` has reported, with the limit itself: a near miss when
-        its severity is not over 1."""
-        return replace(self, limit=self.limit / share)
-
 
 @dataclass
 class _Incident:
@@ -51,33 +46,54 @@ class _Incident:
     last_s: float
 
 
-class EventRecord:
-    """Collects exceedances and merges those of one incident into one event with the largest value."""
+class _Incidents:
+    """Merges exceedances that follow each other closely into one event with the largest value."""
 
     def __init__(self, refractory_s: float) -> None:
         self._refractory_s = refractory_s
-        self._events: list[DamageEvent] = []
         self._open: dict[tuple[int, str], _Incident] = {}
+        self.events: list[DamageEvent] = []
+
+    def add(self, event: DamageEvent) -> None:
+        key = (event.item_id, event.kind)
+        incident = self._open.get(key)
+        if incident is not None and event.time_s - incident.last_s <= self._refractory_s:
+            incident.last_s = event.time_s
+            known = self.events[incident.index]
+            if event.by not in known.by.split(", "):
+                known = replace(known, by=f"{known.by}, {event.by}")
+            if event.severity > known.severity:
+                known = replace(known, value=event.value, limit=event.limit)
+            self.events[incident.index] = known
+            return
+        self._open[key] = _Incident(len(self.events), event.time_s)
+        self.events.append(event)
+
+
+class EventRecord:
+    """Collects what items bear: damage, and apart from it everything from a share of the limits on."""
+
+    def __init__(self, refractory_s: float, watched_share: float = 1.0) -> None:
+        """``watched_share``: of each limit, from which on strains are reported to this record."""
+        self.watched_share = watched_share
+        self._damage, self._strains = _Incidents(refractory_s), _Incidents(refractory_s)
 
     @property
     def events(self) -> tuple[DamageEvent, ...]:
-        """All events in order of their first exceedance."""
-        return tuple(self._events)
+        """All damage in order of its first exceedance."""
+        return tuple(self._damage.events)
+
+    @property
+    def strains(self) -> tuple[DamageEvent, ...]:
+        """Damage and near misses, each incident from the watched share of its limit on."""
+        return tuple(self._strains.events)
 
     def add(self, time_s: float, item_id: int, sku: str, kind: str, value: float, limit: float, by: str) -> None:
-        """An item exceeds a limit in this step."""
-        incident = self._open.get((item_id, kind))
-        if incident is not None and time_s - incident.last_s <= self._refractory_s:
-            incident.last_s = time_s
-            event = self._events[incident.index]
-            if by not in event.by.split(", "):
-                event = replace(event, by=f"{event.by}, {by}")
-            if value / limit > event.severity:
-                event = replace(event, value=value, limit=limit)
-            self._events[incident.index] = event
-            return
-        self._open[(item_id, kind)] = _Incident(len(self._events), time_s)
-        self._events.append(DamageEvent(time_s, item_id, sku, kind, value, limit, UNITS[kind], by=by))
+        """An item bears more than ``limit`` in this step: the watched share of what it is damaged by."""
+        event = DamageEvent(time_s, item_id, sku, kind, value, limit / self.watched_share, UNITS[kind], by=by)
+        self._strains.add(event)
+        if event.severity > 1.0:
+            self._damage.add(event)
 
 
 def damaged_items(events: Iterable[DamageEvent]) -> frozenset[int]:

@@ -152,8 +152,8 @@ class DamageLimits(Strict):
         return self.model_copy(update={"rules": self.rules.model_copy(update={"impact_share": rule})})
 
     def watched_from(self, share: float) -> DamageLimits:
-        """Limits at a share of these, of speeds too: a monitor with them reports near misses as well. Raises ValueError for
-        a share that is not positive. :meth:`DamageEvent.of_full_limit` undoes it."""
+        """Limits at a share of these, of speeds too: what passes them comes near to damage. Raises ValueError for a share
+        that is not positive."""
         return self.scaled(impact=share**2, opening=share, crush=share, film=share)
 
     def class_limits(self, name: str) -> ClassLimits:

@@ -20,17 +20,22 @@ class DamageMonitor:
     Works in every physics step and substep, the same at any length of step. Items asleep cost next to nothing.
     """
 
-    def __init__(self, world: SimWorld, limits: DamageLimits, *, driver: SimDriver | None = None) -> None:
-        """``driver``: whose cup is watched for blisters and pressing; without one only contacts count."""
+    def __init__(
+        self, world: SimWorld, limits: DamageLimits, *, driver: SimDriver | None = None, watched_share: float = 1.0
+    ) -> None:
+        """``driver``: whose cup is watched for blisters and pressing; without one only contacts count.
+
+        ``watched_share``: what comes to this share of a limit is a strain; damage is what passes the limit itself."""
         self._world = world
         self.limits = limits
+        self._watched = limits.watched_from(watched_share)
         self._cache: dict[str, ItemLimits] = {}
         self._present = (-1, -1)
         self._least_mps = float("inf")
         self._names = {index: name for name, index in world.robot.links.items()}
         self._furniture = {world.table: "table"} | {body: f"tote {name}" for name, body in world.totes.items()}
         rules = limits.rules
-        self._record = EventRecord(rules.refractory_s.value)
+        self._record = EventRecord(rules.refractory_s.value, watched_share)
         self._motion = Motion(world)
         self._impact = ImpactWatch(
             world,
@@ -43,7 +48,9 @@ class DamageMonitor:
         )
         self._crush = CrushWatch(world, self._record, self.limits_of, self._name_of, rules.crush_window_s.value, driver)
         self._opening = OpeningWatch(world, self._record, self.limits_of)
-        self._blister = BlisterWatch(world, self._record, limits, self.limits_of, driver) if driver is not None else None
+        self._blister = (
+            BlisterWatch(world, self._record, self._watched, self.limits_of, driver) if driver is not None else None
+        )
         world.before_step.append(self._before_step)
         world.after_step.append(self._after_step)
 
@@ -51,6 +58,11 @@ class DamageMonitor:
     def events(self) -> tuple[DamageEvent, ...]:
         """All damage since the monitor was made, in order of time; causes are set when a pick is scored."""
         return self._record.events
+
+    @property
+    def strains(self) -> tuple[DamageEvent, ...]:
+        """Damage and near misses since the monitor was made."""
+        return self._record.strains
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -65,10 +77,10 @@ class DamageMonitor:
             self._world.after_step.remove(self._after_step)
 
     def limits_of(self, item: ItemBody) -> ItemLimits:
-        """What an item bears."""
+        """The watched share of what an item bears."""
         limits = self._cache.get(item.name)
         if limits is None:
-            limits = self._cache[item.name] = self.limits.for_sku(item.name)
+            limits = self._cache[item.name] = self._watched.for_sku(item.name)
         return limits
 
     def _name_of(self, body: int, link: int) -> str:

@@ -12,8 +12,6 @@ from pickcell_sim.world import ItemBody, SimWorld
 
 SAMPLE_S = 0.004
 """Covers swing for tenths of a second: reading their angles more often tells nothing."""
-FURTHER_RAD = 0.1
-"""A book that lay open has been opened by someone when it is opened further by this."""
 
 
 class OpeningWatch:
@@ -23,17 +21,15 @@ class OpeningWatch:
         self._world, self._record, self._limits_of = world, record, limits_of
         self._since_s = 0.0
         found = {item.item_id: self._opening(item) for item in world.item_bodies.values()}
-        self._lay_open = {number: angle + FURTHER_RAD for number, (angle, too_wide) in found.items() if too_wide}
-        """Of books that were open before anyone watched, and have not been closed since: what they are not blamed on
-        anyone up to."""
+        self._lay_open = {number for number, (angle, limit) in found.items() if angle > limit / record.watched_share}
+        """Books that were open before anyone watched, and have not been closed since."""
+        self._lay_ajar = {number for number, (angle, limit) in found.items() if angle > limit}
+        """The same by the watched share of the limit."""
 
-    def _opening(self, item: ItemBody) -> tuple[float, bool]:
-        """Angle of a book's widest cover (rad), and whether that is more than it bears."""
+    def _opening(self, item: ItemBody) -> tuple[float, float]:
+        """Angle of a book's widest cover, and the watched share of what it bears (rad)."""
         limit = self._limits_of(item).opening_rad
-        if limit == float("inf"):
-            return 0.0, False
-        angle = book_opening_rad(self._world.client, item.body)
-        return angle, angle > limit
+        return (book_opening_rad(self._world.client, item.body), limit) if limit < float("inf") else (0.0, limit)
 
     def after_step(self) -> None:
         self._since_s += self._world.step_s
@@ -41,14 +37,19 @@ class OpeningWatch:
             return
         self._since_s = 0.0
         for item in self._world.item_bodies.values():
-            if item.asleep:
-                continue
-            angle, too_wide = self._opening(item)
-            if not too_wide:
-                self._lay_open.pop(item.item_id, None)
-            elif angle > self._lay_open.get(item.item_id, 0.0):
-                limit = self._limits_of(item).opening_rad
-                self._record.add(self._world.time_s, item.item_id, item.name, "opened", angle, limit, "own weight")
+            if not item.asleep:
+                self._judge(item, *self._opening(item))
+
+    def _judge(self, item: ItemBody, angle: float, limit: float) -> None:
+        number = item.item_id
+        if angle <= limit:
+            self._lay_ajar.discard(number)
+        too_wide = angle > limit / self._record.watched_share
+        if not too_wide:
+            self._lay_open.discard(number)
+        blamed = number not in (self._lay_open if too_wide else self._lay_ajar)
+        if angle > limit and blamed:
+            self._record.add(self._world.time_s, number, item.name, "opened", angle, limit, "own weight")
 
 
 class BlisterWatch:

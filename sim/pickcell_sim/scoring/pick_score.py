@@ -124,15 +124,15 @@ def score_pick(
     after: Snapshot,
     wanted: str,
     drops: tuple[Drop, ...] = (),
-    strains: tuple[DamageEvent, ...] = (),
+    damage: tuple[DamageEvent, ...] = (),
+    near_misses: tuple[DamageEvent, ...] = (),
     *,
     handled: Collection[int] = (),
     damaged_before: Collection[int] = (),
 ) -> PickScore:
     """Compare two snapshots. Raises ValueError when they do not hold the same items.
 
-    ``strains``: damage and near misses. ``handled``: items that the hand held in between. ``damaged_before``: items that
-    were no longer whole when it began.
+    ``handled``: items that the hand held in between. ``damaged_before``: items that were no longer whole when it began.
     """
     if before.items.keys() != after.items.keys():
         raise ValueError(f"the snapshots hold different items: {sorted(before.items)} and {sorted(after.items)}")
@@ -142,8 +142,10 @@ def score_pick(
     result = _result(wanted, delivered, bool(drops or lost), bool(after.skus(Where.HAND)))
     displaced = tuple(d for old, new in pairs if (d := _displacement(old, new)) is not None)
     targets = target_items(before, wanted, handled, result)
-    judged = tuple(replace(e, cause="target" if e.item_id in targets else "neighbour") for e in strains)
-    damage = tuple(e for e in judged if e.severity > 1.0)
+
+    def with_cause(events: tuple[DamageEvent, ...]) -> tuple[DamageEvent, ...]:
+        return tuple(replace(e, cause="target" if e.item_id in targets else "neighbour") for e in events)
+
     newly = damaged_items(damage) - frozenset(damaged_before)
     return PickScore(
         wanted,
@@ -152,8 +154,8 @@ def score_pick(
         lost,
         drops,
         displaced,
-        damage,
-        tuple(e for e in judged if e not in damage),
+        with_cause(damage),
+        with_cause(near_misses),
         bool(newly & targets),
         len(newly - targets),
     )

@@ -59,7 +59,7 @@ class Scorer:
         self._world = world
         self._hand = [world.robot.links[link] for link in HAND_LINKS]
         self.limits = limits if limits is not None else load_damage_limits()
-        self._monitor = DamageMonitor(world, self.limits.watched_from(WATCHED_SHARE), driver=driver)
+        self._monitor = DamageMonitor(world, self.limits, driver=driver, watched_share=WATCHED_SHARE)
         self._falls = FallWatch(world, self.limits.drop_m, self._in_hand)
         self._last_held_s: dict[int, float] = {}
         world.after_step.append(self._watch)
@@ -78,12 +78,12 @@ class Scorer:
     @property
     def damage(self) -> tuple[DamageEvent, ...]:
         """All damage since the scorer was made, in order of time; causes are known only in the score of a pick."""
-        return tuple(event for event in self.strains if event.severity > 1.0)
+        return self._monitor.events
 
     @property
     def strains(self) -> tuple[DamageEvent, ...]:
         """Damage, and what came near to it: from WATCHED_SHARE of a limit on."""
-        return tuple(event.of_full_limit(WATCHED_SHARE) for event in self._monitor.events)
+        return self._monitor.strains
 
     def snapshot(self) -> Snapshot:
         """Where every item is now."""
@@ -104,7 +104,8 @@ class Scorer:
             self.snapshot(),
             wanted,
             tuple(d for d in self.drops if d.time_s >= since),
-            tuple(e for e in self.strains if e.time_s >= since),
+            tuple(e for e in self.damage if e.time_s >= since),
+            tuple(e for e in self.strains if e.time_s >= since and e.severity <= 1.0),
             handled=[item for item, last_s in self._last_held_s.items() if last_s >= since],
             damaged_before=damaged_items(e for e in self.damage if e.time_s < since),
         )

@@ -234,8 +234,8 @@ def _spread(data: ToolTries, tool: Tool, log_odds: F64, seed: int, say: Say) -> 
         experience = Experience({tool: Spread(kind=kind, sku=sku)})
         total = 0.0
         for i in order:
-            p = float(experience.belief(tool, data.kinds[i], data.skus[i]).success(log_odds[i]))
-            total += float(np.log(max(p if data.success[i] else 1.0 - p, 1e-12)))
+            now = log_odds[i] + experience.belief(tool, data.kinds[i], data.skus[i]).mean
+            total -= float(np.logaddexp(0.0, -now if data.success[i] else now))
             experience.learn(tool, data.kinds[i], data.skus[i], float(log_odds[i]), bool(data.success[i]))
         return total / len(data)
 

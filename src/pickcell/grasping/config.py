@@ -128,7 +128,7 @@ class RankingConfig:
     """An instance is taken for its recognised SKU from this probability on."""
     film_probability: float = 0.1
     """The vacuum is kept to what the film of a product bears that an instance is with this probability: a blister costs two
-    minutes, and gentler suction a few seconds."""
+    minutes, and gentler suction of what is light a few seconds."""
     density_kg_m3: float = 500.0
     """Mass of an unknown item from its bounding box: packaged goods mostly lie between 100 and 700."""
 

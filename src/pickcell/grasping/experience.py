@@ -2,9 +2,8 @@
 
 Log-odds of success are what the forests foresee, plus an offset of the kind, plus one of the SKU. Both offsets begin at
 zero with the spread that products showed in training; every outcome moves them by a Laplace step (as in Bishop, Pattern
-Recognition and Machine Learning, 2006, section 4.5). Beside them stands the chance that the SKU is contrary to the tool
-(:mod:`pickcell.grasping.contrary`). Without evidence nothing changes. What is believed fades a little with every outcome of
-the same product, so that a changed packaging is learned anew.
+Recognition and Machine Learning, 2006, section 4.5). Without evidence nothing changes. What is believed fades a little
+with every outcome of the same product, so that a changed packaging is learned anew.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pickcell.grasping import contrary
-from pickcell.grasping.chance import F64, Spread, sigmoid
+from pickcell.grasping.chance import Spread
 from pickcell.values import Tool
 
 log = logging.getLogger(__name__)
@@ -29,17 +27,14 @@ DRIFT = 0.01
 """Share of a prior's variance that comes back with every outcome, up to the prior's."""
 NEWTON_STEPS = 8
 
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS offsets (
     tool TEXT NOT NULL, level TEXT NOT NULL, name TEXT NOT NULL, mean REAL NOT NULL, variance REAL NOT NULL,
-    tries INTEGER NOT NULL, successes INTEGER NOT NULL, updated_unix_s REAL NOT NULL,
-    contrary REAL NOT NULL DEFAULT {contrary.PRIOR}, PRIMARY KEY (tool, level, name));
+    tries INTEGER NOT NULL, successes INTEGER NOT NULL, updated_unix_s REAL NOT NULL, PRIMARY KEY (tool, level, name));
 CREATE TABLE IF NOT EXISTS outcomes (
     outcome_id INTEGER PRIMARY KEY, tool TEXT NOT NULL, kind TEXT NOT NULL, sku TEXT NOT NULL, foreseen REAL NOT NULL,
     success INTEGER NOT NULL, code TEXT NOT NULL, unix_s REAL NOT NULL);
 """
-_CONTRARY = f"ALTER TABLE offsets ADD COLUMN contrary REAL NOT NULL DEFAULT {contrary.PRIOR}"
-"""For files that are older than it."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +45,18 @@ class Offset:
     variance: float = 0.0
     tries: int = 0
     successes: int = 0
-    contrary: float = contrary.PRIOR
-    """Chance that the product is contrary to the tool; of SKUs only."""
 
 
 @dataclass(frozen=True)
 class Belief:
     """Of one tool on one product."""
 
-    mean: float = 0.0
+    mean: float
     """To be added to the log-odds of success."""
-    learned: float = 0.0
+    learned: float
     """Standard deviation before any outcome, less what is left of it: 0 without evidence."""
-    tries: int = 0
-    successes: int = 0
-    contrary: float = 0.0
-    """By how much likelier it has become that the SKU is contrary to the tool: 0 without evidence."""
-
-    def success(self, log_odds: F64, curiosity: float = 0.0) -> F64:
-        """(C,) chances of success where the forests foresee ``log_odds``, lowered by ``curiosity`` standard deviations of
-        what was learned."""
-        return contrary.mixed(sigmoid(log_odds + self.mean - curiosity * self.learned), self.contrary)
+    tries: int
+    successes: int
 
 
 class Experience:
@@ -95,10 +81,8 @@ class Experience:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2.0)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
-            if not any(column[1] == "contrary" for column in self._db.execute("PRAGMA table_info(offsets)")):
-                self._db.execute(_CONTRARY)
             for tool, level, name, *values in self._db.execute(
-                "SELECT tool, level, name, mean, variance, tries, successes, contrary FROM offsets"
+                "SELECT tool, level, name, mean, variance, tries, successes FROM offsets"
             ):
                 self._offsets[Tool(tool), level, name] = Offset(*values)
         except (sqlite3.Error, ValueError) as error:
@@ -117,29 +101,20 @@ class Experience:
             of_kind, of_sku = self._offset(tool, "kind", kind), self._offset(tool, "sku", sku)
         prior = (self._prior(tool, "kind") if kind else 0.0) + (self._prior(tool, "sku") if sku else 0.0)
         left = (of_kind.variance if kind else 0.0) + (of_sku.variance if sku else 0.0)
-        likelier = max(0.0, of_sku.contrary - contrary.PRIOR) / (1.0 - contrary.PRIOR)
-        learned = float(np.sqrt(prior) - np.sqrt(left))
-        return Belief(of_kind.mean + of_sku.mean, learned, of_sku.tries, of_sku.successes, likelier)
+        return Belief(
+            of_kind.mean + of_sku.mean, float(np.sqrt(prior) - np.sqrt(left)), of_sku.tries, of_sku.successes
+        )  # fmt: skip
 
     def learn(self, tool: Tool, kind: str, sku: str, foreseen: float, success: bool, code: str = "") -> None:
         """One outcome. ``foreseen``: log-odds of success by the forests alone."""
         levels = [(level, name) for level, name in (("kind", kind), ("sku", sku)) if name]
         with self._lock:
             before = [self._drifted(tool, level, name) for level, name in levels]
-            odd = self._contrary_after(before[-1], before, foreseen, success) if sku else contrary.PRIOR
-            # what is put down to a contrary product says nothing about its offsets, nor about its kind
-            after = _updated(before, foreseen, success, 1.0 - odd)
+            after = _updated(before, foreseen, success)
             for (level, name), offset in zip(levels, after, strict=True):
                 counted = replace(offset, tries=offset.tries + 1, successes=offset.successes + int(success))
-                if level == "sku":
-                    counted = replace(counted, contrary=odd)
                 self._offsets[tool, level, name] = counted
             self._keep(tool, levels, kind, sku, foreseen, success, code)
-
-    @staticmethod
-    def _contrary_after(of_sku: Offset, offsets: list[Offset], foreseen: float, success: bool) -> float:
-        expected = sigmoid(np.array(foreseen + sum(offset.mean for offset in offsets)))
-        return contrary.after(of_sku.contrary, float(expected), success, DRIFT)
 
     def _prior(self, tool: Tool, level: str) -> float:
         spread = self._spread.get(tool, Spread(kind=0.0, sku=0.0))
@@ -163,10 +138,10 @@ class Experience:
         rows = []
         for level, name in levels:
             o = self._offsets[tool, level, name]
-            rows.append((tool.value, level, name, o.mean, o.variance, o.tries, o.successes, now, o.contrary))
+            rows.append((tool.value, level, name, o.mean, o.variance, o.tries, o.successes, now))
         try:
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR REPLACE INTO offsets VALUES (?,?,?,?,?,?,?,?,?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO offsets VALUES (?,?,?,?,?,?,?,?)", rows)
             self._db.execute(
                 "INSERT INTO outcomes (tool, kind, sku, foreseen, success, code, unix_s) VALUES (?,?,?,?,?,?,?)",
                 (tool.value, kind, sku, foreseen, int(success), code, now),
@@ -178,9 +153,9 @@ class Experience:
             log.error("what grasping learned could not be written to %s: %s", self._path, error)
 
 
-def _updated(offsets: list[Offset], foreseen: float, success: bool, weight: float) -> list[Offset]:
-    """The offsets after one outcome at log-odds ``foreseen`` plus their sum, that counts with ``weight``: the mode and the
-    curvature of the sum's posterior, shared by their variances."""
+def _updated(offsets: list[Offset], foreseen: float, success: bool) -> list[Offset]:
+    """The offsets after one outcome at log-odds ``foreseen`` plus their sum: the mode and the curvature of the sum's
+    posterior, shared by their variances."""
     variance = sum(offset.variance for offset in offsets)
     if variance <= 0.0:
         return offsets
@@ -188,9 +163,9 @@ def _updated(offsets: list[Offset], foreseen: float, success: bool, weight: floa
     mode, p = prior, 0.5
     for _ in range(NEWTON_STEPS):
         p = 1.0 / (1.0 + float(np.exp(-np.clip(mode, -30.0, 30.0))))
-        slope = weight * (float(success) - p) - (mode - prior) / variance
-        mode += slope / (weight * p * (1.0 - p) + 1.0 / variance)
-    left = 1.0 / (1.0 / variance + weight * p * (1.0 - p))
+        slope = float(success) - p - (mode - prior) / variance
+        mode += slope / (p * (1.0 - p) + 1.0 / variance)
+    left = 1.0 / (1.0 / variance + p * (1.0 - p))
     out = []
     for offset in offsets:
         share = offset.variance / variance

@@ -16,6 +16,7 @@ from pickcell.grasping.clearance import ToteRoom, totes_of
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.films import film_limit_pa
 from pickcell.grasping.hand import HandGeometry
+from pickcell.grasping.hold import GRAVITY
 from pickcell.grasping.measures import item_measures
 from pickcell.grasping.obstacles import SceneObstacles
 from pickcell.grasping.prior import ToolPrior, tool_prior
@@ -149,7 +150,7 @@ class GraspSelector:
         factor = {tool: prior.factor[tool] * (0.5 + 0.5 * exposure) for tool in Tool}
         known_flat = product is not None and product.kind in FLAT_KINDS
         thickness = float(min(product.dimensions_m) if product is not None else target.extents_m[2])
-        film_pa = self._film_pa(instance, product)
+        film_pa = self._film_pa(instance, product, target.mass_kg)
         tables = []
         if Tool.PINCH in self.config.tools:
             tables.append(rate_pinch(target, around, self.hand, self.config, thickness, factor[Tool.PINCH]))
@@ -157,15 +158,18 @@ class GraspSelector:
             tables.append(rate_suction(target, around, self.hand, self.config, factor[Tool.SUCTION], known_flat, film_pa))
         return tables
 
-    def _film_pa(self, instance: Instance, product: Sku | None) -> float:
+    def _film_pa(self, instance: Instance, product: Sku | None, mass_kg: float) -> float:
         """Vacuum that the thinnest film bears that the item may have: of what it is taken for, and of whatever else it may
-        well be."""
-        kinds = [product.kind] if product is not None else []
-        if self.catalogue is not None:
-            share = self.config.ranking.film_probability
-            others = [self.catalogue.find(sku).value for sku, p in instance.identity.ranking if p >= share]
-            kinds += [other.kind for other in others if other is not None]
-        return min((film_limit_pa(kind, self.hand.hand.cup_radius_m) for kind in kinds), default=np.inf)
+        well be, as far as that much lifts it."""
+        radius = self.hand.hand.cup_radius_m
+        own = film_limit_pa(product.kind, radius) if product is not None else np.inf
+        if self.catalogue is None:
+            return own
+        share = self.config.ranking.film_probability
+        others = [self.catalogue.find(sku).value for sku, p in instance.identity.ranking if p >= share]
+        least = min((film_limit_pa(other.kind, radius) for other in others if other is not None), default=np.inf)
+        lifts = least * np.pi * radius**2 > self.config.suction.seal_safety * mass_kg * GRAVITY
+        return min(own, least) if lifts else own
 
     def _refined(self, good: CandidateTable, known: Product) -> CandidateTable:
         """The same places, held and carried as is expected to cost least."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pickcell.grasping.chance import RATING, Chances, LearnedChances, Spread, ToolModel, logit
+from pickcell.grasping.chance import RATING, Chances, LearnedChances, Spread, ToolModel, logit, sigmoid
 from pickcell.grasping.config import GraspConfig
 from pickcell.grasping.cost import CostConfig, expected_cost_s, not_worth_a_try
 from pickcell.grasping.experience import Belief, Experience
@@ -57,7 +57,7 @@ class Worth:
     def belief(self, tool: Tool, product: Product) -> Belief:
         """What picks of the product have taught about a tool."""
         if self.experience is None:
-            return Belief()
+            return Belief(0.0, 0.0, 0, 0)
         return self.experience.belief(tool, product.kind, product.sku)
 
     def of(self, table: CandidateTable, product: Product) -> CandidateTable:
@@ -71,8 +71,9 @@ class Worth:
         good = np.flatnonzero(table.reason == "")
         chances = self._foresight.of(table.take(good), product.kind)
         belief = self.belief(table.tool, product)
-        success = belief.success(chances.log_odds)
-        ranked_as = belief.success(chances.log_odds, self._prices.curiosity)
+        log_odds = chances.log_odds + belief.mean
+        success = sigmoid(log_odds)
+        ranked_as = sigmoid(log_odds - self._prices.curiosity * belief.learned)
         model: ToolModel | None = self._models.get(table.tool)
         done_s, failed_s = (model.done_s, model.failed_s) if model else (DONE_S, FAILED_S)
         cost = np.full(len(table), np.inf)

@@ -87,8 +87,7 @@ class Trial:
         self.ports, self.truth, self.hold = SimPorts(self.driver), Truth(self.driver), HoldConfig()
         self.world = self.driver.world
         self.item = self._put_item()
-        limits = load_damage_limits().watched_from(RECORD_SHARE)
-        self.monitor = DamageMonitor(self.world, limits, driver=self.driver)
+        self.monitor = DamageMonitor(self.world, load_damage_limits(), driver=self.driver, watched_share=RECORD_SHARE)
         self._looks = 0
         self._speeds: list[Array] = []
         self._use = 0.0
@@ -330,10 +329,9 @@ class Trial:
     def _peaks(self) -> dict[str, Peak]:
         """Largest event of each kind on the item, with the limit as the file has it."""
         peaks: dict[str, Peak] = {}
-        for reported in self.monitor.events:
-            if reported.item_id != self.item.item_id:
+        for event in self.monitor.strains:
+            if event.item_id != self.item.item_id:
                 continue
-            event = reported.of_full_limit(RECORD_SHARE)
             peak = Peak(round(event.value, 5), round(event.limit, 5), event.by)
             if event.kind not in peaks or peak.severity > peaks[event.kind].severity:
                 peaks[event.kind] = peak

@@ -28,12 +28,13 @@ def kept_metrics(folder: Path) -> dict[str, Metric]:
 
 def ratio_sensitivity(folder: Path) -> list[dict[str, Any]]:
     """``damage_ratio_books_boxes`` at other limits of damage, one row per limit and factor; empty where ``folder`` lacks the
-    results. Raises ValueError as :func:`kept_metrics`."""
+    results, or one of them is older than such rows. Raises ValueError as :func:`kept_metrics`."""
     suction, auto = (_read(folder / f"books_boxes-{tools}-estimated.json") for tools in ("suction", "auto"))
     if suction is None or auto is None:
         return []
     _check_same_totes(suction, auto)
-    return ratio_rows(*(result.config.get("damage_at_other_limits", []) for result in (suction, auto)))
+    rows = [result.config.get("damage_at_other_limits", []) for result in (suction, auto)]
+    return ratio_rows(*rows) if all(rows) else []
 
 
 def damage_ratio(a: BenchResult, b: BenchResult) -> Metric:
