@@ -121,9 +121,15 @@ def test_calibration_is_told_per_tool_and_for_the_choice(tmp_path):
 
 
 def test_lessons_count_failures_by_stretch_and_leave_out_what_was_not_reached():
-    lessons = [Lesson(True, True, "suction", k >= 5) for k in range(12)] + [Lesson(False, False, "pinch", True)] * 3
+    lessons = [Lesson(k // 2, True, True, "suction", k >= 5) for k in range(12)] + [
+        Lesson(0, False, False, "pinch", True)
+    ] * 3
+    lessons += [Lesson(k // 2, False, True, "suction", k >= 8) for k in range(12)]
     metrics = learning_metrics(lessons, "porous")
     assert metrics["porous_failures_in_10_learning"].value == pytest.approx(5.0)
+    assert metrics["porous_failures_in_10_fixed"].value == pytest.approx(8.0)
+    saved = metrics["porous_failures_in_10_saved"]
+    assert saved.value == pytest.approx(3.0) and saved.low <= 3.0 <= saved.high
     assert "porous_failures_in_50_learning" not in metrics
     assert metrics["porous_others_success_fixed"].value == 1.0
 
@@ -156,7 +162,7 @@ def test_a_lesson_makes_the_same_try_once_and_counts_what_is_refused(monkeypatch
     choice = Refusing()
     tries = learning._Tries(SimpleNamespace(ports=SimpleNamespace(selector=choice)), seen, tmp_path)
     for _ in range(3):
-        lessons = learning._one_round(tries, {"plain": 1, "porous": 1}, "porous", True)
+        lessons = learning._one_round(tries, {"plain": 1, "porous": 1}, "porous", 0, True)
     assert len(made) == 1 and choice.learned == [("plain", "ok")] * 3
     assert [(lesson.contrary, lesson.tool, lesson.success) for lesson in lessons] == [
         (False, "pinch", True), (True, "", False),

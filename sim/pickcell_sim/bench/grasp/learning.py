@@ -24,7 +24,7 @@ from pickcell.outcome import Code
 from pickcell.task.targets import likeliest_left
 from pickcell.values import GraspCandidate, Scene
 from pickcell_sim.bench.result import Metric
-from pickcell_sim.bench.statistics import wilson
+from pickcell_sim.bench.statistics import paired_difference, ratio
 from pickcell_sim.bench.suites import Suite, draw_tote
 from pickcell_sim.bench.trial import Setup, Trial
 from pickcell_sim.filling.fill import FillError
@@ -46,6 +46,7 @@ POROUS = Surface(0.0, 3e-6)
 SLIPPERY_FRICTION = 0.02
 """Of film as if it were wet (assumed); cups hold by their lip and do not ask."""
 STRETCHES = (10, 50, 200)
+HOW = {True: "learning", False: "fixed"}
 TIMEOUT_S = 90.0
 
 
@@ -53,6 +54,8 @@ TIMEOUT_S = 90.0
 class Lesson:
     """One pick of the experiment."""
 
+    seed: int
+    """Of the tote."""
     learning: bool
     contrary: bool
     tool: str
@@ -90,7 +93,7 @@ def run_lessons(
                 for _ in range(rounds):
                     for learning, selector in ((True, taught), (False, untaught)):
                         trial.ports.selector = selector
-                        lessons += _one_round(once, manifest, contrary, learning)
+                        lessons += _one_round(once, manifest, contrary, seed, learning)
         told = [each for each in lessons if each.contrary and each.learning]
         failed = sum(not each.success for each in told)
         say(f"seed {seed}: {len(told)} picks of {contrary}, {how.value}: {failed} failed with learning")
@@ -119,7 +122,7 @@ class _Tries:
         return self._made[key]
 
 
-def _one_round(tries: _Tries, manifest: dict[str, int], contrary: str, learning: bool) -> list[Lesson]:
+def _one_round(tries: _Tries, manifest: dict[str, int], contrary: str, seed: int, learning: bool) -> list[Lesson]:
     """Every item of the tote picked once, each from the same state, in the same order."""
     selector, out = tries.trial.ports.selector, []
     for sku in manifest:
@@ -128,14 +131,14 @@ def _one_round(tries: _Tries, manifest: dict[str, int], contrary: str, learning:
             continue
         decision = selector.select(tries.scene, found[0].id, sku)
         if not decision.ok:  # left to a person: not delivered either
-            out.append(Lesson(learning, sku == contrary, "", False))
+            out.append(Lesson(seed, learning, sku == contrary, "", False))
             continue
         first = decision.unwrap().ranked[0]
         made = tries.of(first, sku)
         if made is not None and made.was_tried:
             if learning:
                 selector.learn(first, sku, Code(made.code))
-            out.append(Lesson(learning, sku == contrary, made.tool, made.success))
+            out.append(Lesson(seed, learning, sku == contrary, made.tool, made.success))
     return out
 
 
@@ -156,25 +159,38 @@ def _porous(contrary: str, item: ItemBody | None) -> Surface:
 
 
 def learning_metrics(lessons: list[Lesson], name: str) -> dict[str, Metric]:
-    """Failures in the first 10, 50 and 200 picks of the contrary product, and the success of all others, both ways.
+    """Failures in the first 10, 50 and 200 picks of the contrary product, what learning changes of them, and the success of
+    all others, both ways. Intervals: bootstrap over totes, as picks in one tote meet the same state of it.
 
     ``name`` begins the name of each figure.
     """
     out: dict[str, Metric] = {}
-    for learning in (True, False):
-        how = "learning" if learning else "fixed"
-        contrary = np.array([not each.success for each in lessons if each.contrary and each.learning is learning])
-        others = [each.success for each in lessons if not each.contrary and each.learning is learning]
-        for n in STRETCHES:
-            if len(contrary) >= n:
-                low, value, high = (n * v for v in _ordered(wilson(int(contrary[:n].sum()), n)))
-                out[f"{name}_failures_in_{n}_{how}"] = Metric(value, low, high, f"failures in the first {n} picks")
+    contrary = {learning: [each for each in lessons if each.contrary and each.learning is learning] for learning in HOW}
+    for n in STRETCHES:
+        firsts = {learning: _by_tote(picks[:n], failed=True) for learning, picks in contrary.items() if len(picks) >= n}
+        for learning, rows in firsts.items():
+            value, low, high = (n * v for v in ratio(_array(rows)))
+            out[f"{name}_failures_in_{n}_{HOW[learning]}"] = Metric(value, low, high, f"failures in the first {n} picks")
+        if len(firsts) == len(HOW):
+            totes = sorted(set(firsts[True]) & set(firsts[False]))
+            both = (_array({seed: firsts[learning][seed] for seed in totes}) for learning in HOW)
+            value, low, high = (n * v for v in paired_difference(*both))
+            out[f"{name}_failures_in_{n}_saved"] = Metric(-value, -high, -low, f"failures less in the first {n} picks")
+    for learning, how in HOW.items():
+        others = [each for each in lessons if not each.contrary and each.learning is learning]
         if others:
-            out[f"{name}_others_success_{how}"] = Metric.of(wilson(sum(others), len(others)), "share")
+            out[f"{name}_others_success_{how}"] = Metric.of(ratio(_array(_by_tote(others, failed=False))), "share")
     return out
 
 
-def _ordered(triple: tuple[float, float, float]) -> tuple[float, float, float]:
-    """(low, value, high) of (value, low, high)."""
-    value, low, high = triple
-    return low, value, high
+def _by_tote(picks: list[Lesson], failed: bool) -> dict[int, tuple[int, int]]:
+    """Seed -> (failures or successes, picks)."""
+    out: dict[int, tuple[int, int]] = {}
+    for each in picks:
+        count, n = out.get(each.seed, (0, 0))
+        out[each.seed] = (count + (each.success is not failed), n + 1)
+    return out
+
+
+def _array(rows: dict[int, tuple[int, int]]) -> np.ndarray:
+    return np.array([rows[seed] for seed in sorted(rows)], float)
