@@ -27,15 +27,17 @@ from ros_processes import (
     wait_until,
 )
 
+from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
 from pickcell.segmentation.choose import SEGMENTERS
+from pickcell.task.lying_free import alone
 from pickcell.tracking import TrackState
 from pickcell.values import JointState
 from pickcell_conversions.drivers import joint_state_to_msg, seconds, trajectory_from_msg
 from pickcell_conversions.grasps import decision_from_msg
 from pickcell_conversions.motions import approach_from_msg
 from pickcell_conversions.outcomes import manifest_to_msg
-from pickcell_conversions.scenes import scene_from_msg, track_from_msg
+from pickcell_conversions.scenes import scene_from_msg, scene_to_msg, track_from_msg
 from pickcell_node.heartbeat import heartbeat_qos
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(240)]
@@ -160,6 +162,25 @@ def test_a_choice_and_a_plan_on_what_was_seen(stages, scene):
     assert plan.candidate.instance_id == largest.id
     np.testing.assert_allclose(plan.approach.positions[0], CELL.arm.home, atol=1e-6)
     np.testing.assert_allclose(plan.contact.positions[0], plan.approach.positions[-1], atol=1e-6)
+
+
+def test_what_is_imagined_is_answered_and_not_shown(stages, scene):
+    """The question before digging: could the item be taken if it lay free?"""
+    product = load_catalogue().find("box-013").unwrap()
+    lone = alone(product, scene_from_msg(scene).heightmaps["source"])
+    shown = len(stages.candidates)
+    answer = stages.call(
+        SelectGrasp,
+        "/grasp_selector/select",
+        scene=scene_to_msg(lone, with_views=False),
+        instance_id=lone.instances[0].id,
+        sku="box-013",
+    )
+    assert answer.outcome.code == "ok" and answer.decision.ranked[0].quality > 0.5, answer.outcome.text
+    again = stages.call(SelectGrasp, "/grasp_selector/select", scene=scene, instance_id=99, sku="box-013")
+    assert again.outcome.code == "item_not_found"
+    wait_until(lambda: len(stages.candidates) > shown, 5.0, "the next real choice is published")
+    assert [c.outcome.code for c in stages.candidates[shown:]] == ["item_not_found"]
 
 
 def test_an_instance_that_is_not_there(stages, scene):

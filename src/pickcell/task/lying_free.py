@@ -6,7 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.geometry import transform_points, transform_vectors
-from pickcell.values import HeightMap, Identity, Instance, PointCloud, Scene, ShapeEstimate, Sku, Voxel, VoxelGrid
+from pickcell.values import (
+    IMAGINED_S,
+    HeightMap,
+    Identity,
+    Instance,
+    PointCloud,
+    Scene,
+    ShapeEstimate,
+    Sku,
+    Voxel,
+    VoxelGrid,
+)
 
 NO_BOX = ("irregular", "plush")
 """Kinds of which a box says nothing."""
@@ -24,7 +35,7 @@ def stands(instance: Instance) -> bool:
 
 def alone(product: Sku, floor: HeightMap) -> Scene | None:
     """A scene with nothing but a box of the product's size in the middle of the tote that ``floor`` is the map of, all but
-    its underside seen; None for kinds that are no box at all."""
+    its underside seen; None for kinds that are no box at all. The scene is ``imagined``."""
     if product.kind in NO_BOX:
         return None
     extents = np.asarray(product.dimensions_m, dtype=np.float64)
@@ -42,7 +53,7 @@ def alone(product: Sku, floor: HeightMap) -> Scene | None:
     )
     shape = ShapeEstimate(cloud, np.ones(len(points), np.float32), X_base_box, extents)
     identity = Identity(product.sku, 1.0, ((product.sku, 1.0),))
-    return Scene(0.0, (Instance(1, cloud.select(seen), shape, identity, 1.0),), _free(floor), {})
+    return Scene(IMAGINED_S, (Instance(1, cloud.select(seen), shape, identity, 1.0),), _free(floor), {})
 
 
 def _box_surface(extents: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ from pickcell.values.plan import ApproachPlan, HeldItem, PlacePlan
 from pickcell.values.robot import JawState, JointState, JointTrajectory, RobotReading, Wrench
 from pickcell.values.scene import (
     BASE_FRAME,
+    IMAGINED_S,
     CameraHealth,
     HeightMap,
     Identity,
@@ -21,6 +22,7 @@ from pickcell.values.scene import (
 
 __all__ = [
     "BASE_FRAME",
+    "IMAGINED_S",
     "ApproachPlan",
     "CameraHealth",
     "CameraModel",

@@ -13,6 +13,8 @@ from pickcell.values.camera import CameraModel
 from pickcell.values.frozen import freeze
 
 BASE_FRAME = "base_link"
+IMAGINED_S = 0.0
+"""Capture time of scenes that no camera has seen."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,11 @@ class Scene:
     views: tuple[SceneView, ...] = ()
     cameras: tuple[CameraHealth, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def imagined(self) -> bool:
+        """No camera has seen it: a question what would be if things lay like this."""
+        return self.stamp_s == IMAGINED_S
 
     def instance(self, instance_id: int) -> Instance:
         """The instance with this id. Raises KeyError naming the valid ids."""

@@ -90,6 +90,8 @@ class GraspSelectorApp:
         outcome = self._selector.select(scene, int(request.instance_id), request.sku)
         if outcome.value is not None:
             response.decision = decision_to_msg(outcome.value)
+        if scene.imagined:
+            return outcome  # nobody is to be shown a grasp on what is not there
         msg = GraspCandidates(
             sku=request.sku,
             instance_id=request.instance_id,
