@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pickcell.geometry import inverse, transform_points
-from pickcell.grasping.clearance import PointGrid, ToteRoom
+from pickcell.grasping.clearance import CELL_M, PointGrid, ToteRoom
 from pickcell.grasping.config import ClearanceConfig
 from pickcell.values import Instance, Scene, Voxel, VoxelGrid
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 
 SAME_M = 0.002
 """Points of one instance in the same voxel of this size are one point."""
+SOFTER = 2
+"""How much coarser weakly believed surface is thinned than firm surface."""
 
 
 def thin(points: F64, size_m: float) -> NDArray[np.intp]:
@@ -43,15 +47,24 @@ class Obstacles:
 
 @dataclass(frozen=True)
 class SceneObstacles:
-    """All surface points of a scene with their owner, prepared once per scene."""
+    """All surface points of a scene with their owner, prepared once per scene: sorted by column, in it by voxel, so
+    that what lies around a target is read off in one pass."""
 
     points: F64
-    owner: NDArray[np.int64]
+    """(N, 3)"""
+    owner: I64
     """(N,) instance id, 0 for occupied space without an owner."""
     confidence: F64
+    column: I64
+    """(N,) as PointGrid numbers them."""
+    voxel: I64
+    """(N, 2) which voxel a point lies in, of those that firm and weak surface is thinned to."""
+    origin: F64
+    """(2,) of the columns."""
+    shape: tuple[int, int]
 
     @staticmethod
-    def of(scene: Scene, totes: tuple[ToteRoom, ...]) -> SceneObstacles:
+    def of(scene: Scene, totes: tuple[ToteRoom, ...], config: ClearanceConfig) -> SceneObstacles:
         """Gather the visible and completed surfaces of all instances and the unowned occupied voxels."""
         points, owners, confidences = [], [], []
         for instance in scene.instances:
@@ -66,10 +79,26 @@ class SceneObstacles:
             confidences.append(c[keep])
         known = np.concatenate(points) if points else np.zeros((0, 3))
         extra = unowned_voxels(scene.occupancy, known, totes)
-        return SceneObstacles(
+        return SceneObstacles._sorted(
             np.concatenate([known, extra]),
             np.concatenate([*owners, np.zeros(len(extra))]).astype(np.int64),
             np.concatenate([*confidences, np.ones(len(extra))]),
+            config.obstacle_voxel_m,
+        )
+
+    @staticmethod
+    def _sorted(points: F64, owner: I64, confidence: F64, voxel_m: float) -> SceneObstacles:
+        if len(points) == 0:
+            none = np.zeros(0, dtype=np.int64)
+            return SceneObstacles(points, owner, confidence, none, np.zeros((0, 2), np.int64), np.zeros(2), (1, 1))
+        origin = points.min(axis=0)
+        cell = np.floor((points[:, :2] - origin[:2]) / CELL_M).astype(np.int64)
+        nx, ny = (int(n) for n in cell.max(axis=0) + 1)
+        column = cell[:, 0] * ny + cell[:, 1]
+        voxel = np.column_stack([_voxel_of(points - origin, size) for size in (voxel_m, SOFTER * voxel_m)])
+        order = np.lexsort((voxel[:, 0], voxel[:, 1], column))
+        return SceneObstacles(
+            points[order], owner[order], confidence[order], column[order], voxel[order], origin[:2].copy(), (nx, ny)
         )
 
     def around(self, target: Instance, radius_m: float, config: ClearanceConfig) -> Obstacles:
@@ -79,22 +108,73 @@ class SceneObstacles:
         both = np.concatenate([own, body])
         center = 0.5 * (both.min(axis=0) + both.max(axis=0))
         reach = radius_m + 0.5 * float(np.linalg.norm(both.max(axis=0) - both.min(axis=0)))
-        near = (self.owner != target.id) & (np.linalg.norm(self.points[:, :2] - center[:2], axis=1) < reach)
-        points, confidence = self.points[near], self.confidence[near]
         surface = own if len(own) else body
         low, high = surface.min(axis=0) - config.bleed_m, surface.max(axis=0) + config.bleed_m
-        close = np.flatnonzero(np.all((points > low) & (points < high), axis=1))
+        near = np.zeros(len(self.points), dtype=np.bool_)
+        close = _near(self.points, self.owner, target.id, center, reach, low, high, near)
         if len(close):
-            gap = cKDTree(surface).query(points[close], distance_upper_bound=config.bleed_m)[0]
-            apart = np.ones(len(points), dtype=bool)
-            apart[close[np.isfinite(gap)]] = False
-            points, confidence = points[apart], confidence[apart]
-        hard, soft = points[confidence >= config.hard_confidence], points[confidence < config.hard_confidence]
-        return Obstacles(
-            PointGrid.of(hard),
-            PointGrid.of(hard[thin(hard, config.obstacle_voxel_m)]),
-            PointGrid.of(soft[thin(soft, 2 * config.obstacle_voxel_m)]),
-        )
+            gap = cKDTree(surface).query(self.points[close], distance_upper_bound=config.bleed_m)[0]
+            near[close[np.isfinite(gap)]] = False
+        hard, hard_thin, soft = _split(self.confidence, self.voxel, near, config.hard_confidence)
+        return Obstacles(self._grid(hard), self._grid(hard_thin), self._grid(soft))
+
+    def _grid(self, rows: I64) -> PointGrid:
+        start = np.searchsorted(self.column[rows], np.arange(self.shape[0] * self.shape[1] + 1)).astype(np.int64)
+        return PointGrid(np.ascontiguousarray(self.points[rows]), start, self.origin, self.shape)
+
+
+def _voxel_of(points: F64, size_m: float) -> I64:
+    """(N,) number of the voxel that each point (N, 3), all >= 0, lies in."""
+    cells = np.floor(points / size_m).astype(np.int64)
+    spans = cells.max(axis=0) + 1
+    return np.asarray((cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2])
+
+
+@njit(cache=True)
+def _near(
+    points: F64, owner: I64, target_id: int, center: F64, reach: float, low: F64, high: F64, near: NDArray[np.bool_]
+) -> I64:
+    """Mark in ``near`` (N,) what is not the target's and, seen from above, within ``reach`` of ``center``; the rows of those
+    inside the box ``low`` .. ``high``."""
+    close = np.empty(len(points), np.int64)
+    count = 0
+    for i in range(len(points)):
+        dx, dy = points[i, 0] - center[0], points[i, 1] - center[1]
+        if owner[i] == target_id or dx * dx + dy * dy >= reach * reach:
+            continue
+        near[i] = True
+        inside = True
+        for k in range(3):
+            inside &= low[k] < points[i, k] < high[k]
+        if inside:
+            close[count] = i
+            count += 1
+    return close[:count].copy()
+
+
+@njit(cache=True)
+def _split(confidence: F64, voxel: I64, near: NDArray[np.bool_], hard_confidence: float) -> tuple[I64, I64, I64]:
+    """Rows of the firm points among those that are ``near`` (N,), of one firm point per voxel, and of one weak point per
+    coarser voxel. Points of a voxel stand together."""
+    n = len(near)
+    hard, hard_thin, soft = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    a, b, c = 0, 0, 0
+    last_hard, last_soft = -1, -1
+    for i in range(n):
+        if not near[i]:
+            continue
+        if confidence[i] >= hard_confidence:
+            hard[a] = i
+            a += 1
+            if voxel[i, 0] != last_hard:
+                last_hard = voxel[i, 0]
+                hard_thin[b] = i
+                b += 1
+        elif voxel[i, 1] != last_soft:
+            last_soft = voxel[i, 1]
+            soft[c] = i
+            c += 1
+    return hard[:a].copy(), hard_thin[:b].copy(), soft[:c].copy()
 
 
 def finite_rows(points: NDArray[np.float32]) -> F64:

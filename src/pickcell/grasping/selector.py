@@ -133,7 +133,7 @@ class GraspSelector:
 
     def _obstacles(self, scene: Scene) -> SceneObstacles:
         if self._last is None or self._last[0] is not scene:
-            self._last = (scene, SceneObstacles.of(scene, self.totes))
+            self._last = (scene, SceneObstacles.of(scene, self.totes, self.config.clearance))
         return self._last[1]
 
     def _rate(
