@@ -110,10 +110,13 @@ def _rim(
         y = np.array([z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0]])
         weight = np.zeros(samples)
         height = np.zeros(samples)
+        far2 = (radius + reach) ** 2 + depth**2
         for i in range(points.shape[0]):
             dx = points[i, 0] - centers[k, 0]
             dy = points[i, 1] - centers[k, 1]
             dz = points[i, 2] - centers[k, 2]
+            if dx * dx + dy * dy + dz * dz > far2:  # most points: neither on the ring nor near it
+                continue
             w = dx * z[0] + dy * z[1] + dz * z[2]
             if abs(w) > depth:
                 continue
@@ -250,11 +253,25 @@ def _seeds(target: Target, cup_radius_m: float, config: SuctionConfig) -> tuple[
 
 def _smooth_normals(seen: Surface, index: NDArray[np.intp], radius_m: float) -> F64:
     """Mean normal (K, 3) of the surface around the chosen points: one point's normal is noisy."""
-    d2 = ((seen.points[index, None, :] - seen.points[None, :, :]) ** 2).sum(axis=2)
-    near = (d2 <= radius_m**2) & (seen.normals[index] @ seen.normals.T > 0.5)
-    mean = near.astype(np.float64) @ seen.normals
+    mean = _mean_normals(seen.points, seen.normals, np.asarray(index, dtype=np.int64), radius_m)
     length = np.linalg.norm(mean, axis=1, keepdims=True)
     return np.where(length > 1e-6, mean / np.maximum(length, 1e-6), seen.normals[index])
+
+
+@njit(cache=True)
+def _mean_normals(points: F64, normals: F64, index: NDArray[np.int64], radius: float) -> F64:
+    """Sum (K, 3) of the normals within ``radius`` of each chosen point that do not point elsewhere than its own."""
+    out = np.zeros((len(index), 3))
+    for k in range(len(index)):
+        at, own = points[index[k]], normals[index[k]]
+        for i in range(len(points)):
+            dx, dy, dz = points[i, 0] - at[0], points[i, 1] - at[1], points[i, 2] - at[2]
+            if dx * dx + dy * dy + dz * dz > radius * radius:
+                continue
+            if normals[i, 0] * own[0] + normals[i, 1] * own[1] + normals[i, 2] * own[2] > 0.5:
+                for d in range(3):
+                    out[k, d] += normals[i, d]
+    return out
 
 
 def cup_poses(center: F64, normal: F64, yaws_rad: F64) -> F64:
