@@ -35,7 +35,7 @@ def grasp(
 ) -> None:
     """Chances against outcomes, the time of choosing, and what kept results say.
 
-    The tries: ./cell tries --judged --split test -n 48 --seed 810000 --folder var/tries/test
+    The tries: ./cell tries --judged --split test -n 48 --seed 830000 --folder var/tries/test
     """
     console = wide_console()
     suite = load_suite("tote")
