@@ -208,11 +208,10 @@ def _tallies(result: BenchResult) -> list[Block]:
         name = key.replace("_", " ").capitalize()
         if isinstance(value, dict) and value:
             blocks.append(Text(f"{name}: {', '.join(f'{k} {v}' for k, v in _flat(value).items())}."))
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            if key in _TABLES:
-                rows = tuple(tuple("-" if v is None else str(v) for v in row.values()) for row in value)
-                blocks += [Text(f"{_TABLES[key]}:"), Table(tuple(value[0]), rows)]
-        elif isinstance(value, list) and value:
+        elif key in _TABLES and value:
+            rows = tuple(tuple("-" if v is None else str(v) for v in row.values()) for row in value)
+            blocks += [Text(f"{_TABLES[key]}:"), Table(tuple(value[0]), rows)]
+        elif isinstance(value, list) and value and not isinstance(value[0], dict):
             blocks.append(Text(f"{name}: {'; '.join(map(str, value))}."))
     return blocks
 

@@ -40,13 +40,24 @@ class PointGrid:
         points = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
         if len(points) == 0:
             return PointGrid(points, np.zeros(2, dtype=np.int64), np.zeros(2), (1, 1))
-        origin = points[:, :2].min(axis=0)
-        cell = np.floor((points[:, :2] - origin) / CELL_M).astype(np.int64)
-        nx, ny = (int(n) for n in cell.max(axis=0) + 1)
-        key = cell[:, 0] * ny + cell[:, 1]
-        order = np.argsort(key, kind="stable")
-        start = np.searchsorted(key[order], np.arange(nx * ny + 1)).astype(np.int64)
-        return PointGrid(np.ascontiguousarray(points[order]), start, origin, (nx, ny))
+        column, origin, shape = columns_of(points)
+        order = np.argsort(column, kind="stable")
+        return PointGrid.of_sorted(points[order], column[order], origin, shape)
+
+    @staticmethod
+    def of_sorted(points: F64, column: I64, origin: F64, shape: tuple[int, int]) -> PointGrid:
+        """Points (N, 3) that are in the order of their columns (N,) already, see :func:`columns_of`."""
+        start = np.searchsorted(column, np.arange(shape[0] * shape[1] + 1)).astype(np.int64)
+        return PointGrid(np.ascontiguousarray(points), start, origin, shape)
+
+
+def columns_of(points: F64) -> tuple[I64, F64, tuple[int, int]]:
+    """Of points (N, 3), N > 0: the number of the column that each stands in (N,), the columns' lower corner (2,), and how
+    many there are along x and y."""
+    origin = points[:, :2].min(axis=0)
+    cell = np.floor((points[:, :2] - origin) / CELL_M).astype(np.int64)
+    nx, ny = (int(n) for n in cell.max(axis=0) + 1)
+    return cell[:, 0] * ny + cell[:, 1], origin, (nx, ny)
 
 
 @njit(cache=True)

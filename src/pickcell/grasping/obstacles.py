@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pickcell.geometry import inverse, transform_points
-from pickcell.grasping.clearance import CELL_M, PointGrid, ToteRoom
+from pickcell.grasping.clearance import PointGrid, ToteRoom, columns_of
 from pickcell.grasping.config import ClearanceConfig
 from pickcell.values import Instance, Scene, Voxel, VoxelGrid
 
@@ -27,10 +27,14 @@ def thin(points: F64, size_m: float) -> NDArray[np.intp]:
     """Indices of one point per voxel of this size, the first in order; (M,) ascending."""
     if len(points) == 0:
         return np.zeros(0, dtype=np.intp)
+    return np.sort(np.unique(_voxel_of(points, size_m), return_index=True)[1])
+
+
+def _voxel_of(points: F64, size_m: float) -> I64:
+    """(N,) number of the voxel that each point (N, 3), N > 0, lies in; voxels begin at the points' lowest corner."""
     cells = np.floor((points - points.min(axis=0)) / size_m).astype(np.int64)
     spans = cells.max(axis=0) + 1
-    key = (cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2]
-    return np.sort(np.unique(key, return_index=True)[1])
+    return np.asarray((cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2])
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,10 @@ class SceneObstacles:
         if len(points) == 0:
             none = np.zeros(0, dtype=np.int64)
             return SceneObstacles(points, owner, confidence, none, np.zeros((0, 2), np.int64), np.zeros(2), (1, 1))
-        origin = points.min(axis=0)
-        cell = np.floor((points[:, :2] - origin[:2]) / CELL_M).astype(np.int64)
-        nx, ny = (int(n) for n in cell.max(axis=0) + 1)
-        column = cell[:, 0] * ny + cell[:, 1]
-        voxel = np.column_stack([_voxel_of(points - origin, size) for size in (voxel_m, SOFTER * voxel_m)])
+        column, origin, shape = columns_of(points)
+        voxel = np.column_stack([_voxel_of(points, size) for size in (voxel_m, SOFTER * voxel_m)])
         order = np.lexsort((voxel[:, 0], voxel[:, 1], column))
-        return SceneObstacles(
-            points[order], owner[order], confidence[order], column[order], voxel[order], origin[:2].copy(), (nx, ny)
-        )
+        return SceneObstacles(points[order], owner[order], confidence[order], column[order], voxel[order], origin, shape)
 
     def around(self, target: Instance, radius_m: float, config: ClearanceConfig) -> Obstacles:
         """The points of everything but the target within ``radius_m`` of its bounding ball."""
@@ -119,15 +118,7 @@ class SceneObstacles:
         return Obstacles(self._grid(hard), self._grid(hard_thin), self._grid(soft))
 
     def _grid(self, rows: I64) -> PointGrid:
-        start = np.searchsorted(self.column[rows], np.arange(self.shape[0] * self.shape[1] + 1)).astype(np.int64)
-        return PointGrid(np.ascontiguousarray(self.points[rows]), start, self.origin, self.shape)
-
-
-def _voxel_of(points: F64, size_m: float) -> I64:
-    """(N,) number of the voxel that each point (N, 3), all >= 0, lies in."""
-    cells = np.floor(points / size_m).astype(np.int64)
-    spans = cells.max(axis=0) + 1
-    return np.asarray((cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2])
+        return PointGrid.of_sorted(self.points[rows], self.column[rows], self.origin, self.shape)
 
 
 @njit(cache=True)

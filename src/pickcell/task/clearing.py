@@ -101,8 +101,10 @@ class Clearing(Attempt):
     def _worth_digging(self, scene: Scene) -> Outcome[None]:
         """Whether the item could be taken if it lay free. Asked before anything is moved for it; where nobody can tell, yes:
         so of what is seen to stand."""
+        if self._moves.moved:
+            return Outcome.success(None)
         wanted = self._wanted_instance(scene)
-        if self._moves.moved or (wanted is not None and stands(wanted)):
+        if wanted is not None and stands(wanted):
             return Outcome.success(None)
         product, floor = self.task.catalogue.find(self._wanted), scene.heightmaps.get("source")
         lone = alone(product.unwrap(), floor) if product.ok and floor is not None else None

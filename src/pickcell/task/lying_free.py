@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pickcell.completion.solids import Solid, surface_points
 from pickcell.geometry import transform_points, transform_vectors
 from pickcell.values import (
     IMAGINED_S,
@@ -44,7 +44,7 @@ def alone(product: Sku, floor: HeightMap) -> Scene | None:
     X_base_box[:3, 3] = transform_points(X_base_box, np.array([[*(0.5 * size), 0.5 * extents[2]]]))[0]
     if size[1] > size[0]:  # lengthwise
         X_base_box[:3, :3] = X_base_box[:3, :3] @ np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    points, normals = _box_surface(extents)
+    points, normals = surface_points(Solid(0.5 * extents, False), SPACING_M)
     seen = normals[:, 2] > -0.5
     cloud = PointCloud(
         transform_points(X_base_box, points).astype(np.float32),
@@ -54,23 +54,6 @@ def alone(product: Sku, floor: HeightMap) -> Scene | None:
     shape = ShapeEstimate(cloud, np.ones(len(points), np.float32), X_base_box, extents)
     identity = Identity(product.sku, 1.0, ((product.sku, 1.0),))
     return Scene(IMAGINED_S, (Instance(1, cloud.select(seen), shape, identity, 1.0),), _free(floor), {})
-
-
-def _box_surface(extents: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points (N, 3), SPACING_M apart, and outward normals of a box about the origin."""
-    points, normals = [], []
-    for axis in range(3):
-        across = [a for a in range(3) if a != axis]
-        lines = [np.linspace(-0.5, 0.5, max(2, int(np.ceil(extents[a] / SPACING_M)))) * extents[a] for a in across]
-        u, v = (grid.ravel() for grid in np.meshgrid(*lines))
-        for side in (-1.0, 1.0):
-            face = np.zeros((len(u), 3))
-            face[:, across[0]], face[:, across[1]], face[:, axis] = u, v, 0.5 * side * extents[axis]
-            normal = np.zeros(3)
-            normal[axis] = side
-            points.append(face)
-            normals.append(np.tile(normal, (len(u), 1)))
-    return np.concatenate(points), np.concatenate(normals)
 
 
 def _free(floor: HeightMap) -> VoxelGrid:
