@@ -265,6 +265,24 @@ def test_what_slips_in_the_lift_is_lifted_on(ledger):
     assert report.placed and report.attempts == 1 and cell.calls["lift"] == 2, report.text
 
 
+def test_what_was_lost_on_the_way_is_carried_more_gently_the_next_time(ledger):
+    borne: list[float] = []
+
+    def drop(n, cell):
+        if cell.in_hand and cell.calls.get("lift") == 1:
+            cell.lose()
+            cell.commanded = 0.0
+
+    cell = cell_with(during_execute=drop)
+    lift = cell.plan_lift
+    cell.plan_lift = lambda scene, held: (borne.append(held.max_acceleration_mps2), lift(scene, held))[1]  # type: ignore
+    task, report = run(ledger, cell)
+    assert report.placed and Code.DROPPED in [s.code for s in report.stages], report.text
+    assert borne[1] == pytest.approx(0.5 * borne[0]) and len(borne) == 2
+    task.run(PickRequest("job-2", "can-2"))
+    assert borne[2] == pytest.approx(borne[0]), "the next pick begins anew"
+
+
 def test_what_slips_again_is_put_back(ledger):
     cell = cell_with()
     slips(cell, 2)

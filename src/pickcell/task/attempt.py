@@ -29,6 +29,9 @@ NOT_MOVED = (Code.PLACE_BLOCKED, Code.NO_PATH, Code.UNREACHABLE)
 """How planning fails: the arm still stands where it stood."""
 SLIPPED_SHARE = 0.5
 """Of the acceleration that a hold was trusted with, once it has slipped."""
+LOST_SHARE = 0.5
+"""... for every time that this tool has lost something from its hold in the same pick."""
+LOST_IN_FLIGHT = (Code.SEAL_LOST, Code.DROPPED)
 NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
 
 
@@ -55,18 +58,23 @@ class Attempt(Choice):
         plan = chosen.unwrap()
         outcome = self.take(scene, plan)
         if not outcome.ok:
-            self.learn(plan.candidate, outcome.code)
+            self._came_of(plan.candidate, outcome.code)
             if outcome.code not in NOT_THE_GRASPS_FAULT:
                 self.failed.append(plan.candidate)
             self.pictures.scene("at failure", scene)
             return outcome.failed_as()
         held = outcome.unwrap()
         placed = self.deliver(scene, held)
-        self.learn(plan.candidate, placed.code)
+        self._came_of(plan.candidate, placed.code)
         if not placed.ok and not self.released:
             self.pictures.scene("at failure", scene)
             return placed.failed_as()
         return self._confirm(scene, held, placed)
+
+    def _came_of(self, candidate: GraspCandidate, code: Code) -> None:
+        self.learn(candidate, code)
+        if code in LOST_IN_FLIGHT:
+            self.task.lost_in_flight[candidate.tool] += 1
 
     # -- take ----------------------------------------------------------------------------------------------------
 
@@ -196,7 +204,8 @@ class Attempt(Choice):
     def _held(self, scene: Scene, candidate: GraspCandidate) -> HeldItem:
         sku = self.task.catalogue.find(self.sku).unwrap()
         shape = scene.instance(candidate.instance_id).shape
-        return HeldItem(candidate.tool, shape, candidate.X_base_tcp, sku.mass_kg, candidate.max_acceleration_mps2)
+        trusted = LOST_SHARE ** self.task.lost_in_flight[candidate.tool]
+        return HeldItem(candidate.tool, shape, candidate.X_base_tcp, sku.mass_kg, trusted * candidate.max_acceleration_mps2)
 
     def _verify(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
         assert self.tare is not None, "the wrist is tared before every contact"

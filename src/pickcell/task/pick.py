@@ -6,6 +6,7 @@ The same code runs in process (benchmarks) and over ROS nodes: it knows the cell
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,6 +86,8 @@ class PickTask:
         self.fallen: int | None = None
         """Ledger id of an item of the running pick that left the hand on the way and may lie in the tote."""
         self.fallen_sku = ""
+        self.lost_in_flight: Counter[Tool] = Counter()
+        """How often each tool has lost what it carried, in the running pick: the next hold is carried more gently."""
 
     def run(self, request: PickRequest, progress: Callable[[Progress], None] = lambda p: None) -> PickReport:
         """Pick one item. Never raises for what can go wrong in a cell: the report's code and text say how it ended."""
@@ -122,6 +125,7 @@ class PickTask:
         if not accepted.ok:
             return accepted
         self.fallen = None
+        self.lost_in_flight.clear()
         failed: list[GraspCandidate] = []
         moves = Moves()
         outcome: Outcome[None] = Outcome.failure(Code.TIMEOUT)
