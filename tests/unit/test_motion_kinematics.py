@@ -142,14 +142,14 @@ def test_spheres_ride_on_their_links():
         np.testing.assert_allclose(transform_points(B, local), at_home[of == k, :3], atol=1e-12)
 
 
-def test_joint_reach_bounds_the_motion_of_all_spheres():
+def test_reach_bounds_the_motion_of_all_spheres():
     r, rng = robot("panda"), np.random.default_rng(4)
     worst = 0.0
     for _ in range(300):
         q = rng.uniform(r.lower, r.upper)
         d = rng.normal(size=7) * 1e-4
         moved = np.linalg.norm((r.spheres(q + d, 0.1, True) - r.spheres(q, 0.1, True))[:, :3], axis=1).max()
-        worst = max(worst, moved / (r.joint_reach @ np.abs(d)))
+        worst = max(worst, moved / (r.spheres_local.reach @ np.abs(d)))
     assert 0.3 < worst <= 1.0
 
 

@@ -49,6 +49,16 @@ def test_after_a_good_run_it_is_warm_until_a_kernel_changes(layout: Layout) -> N
     assert is_warm(layout, {SKIP: "1"})
 
 
+def test_what_was_compiled_from_older_sources_is_forgotten(layout: Layout) -> None:
+    """Also of files that did not change: they may call a kernel that did."""
+    _program(layout, "print('compiled')")
+    old = layout.root / "src/__pycache__/kernel.caller-1.py311.1.nbc"
+    old.parent.mkdir()
+    old.write_text("stale")
+    WarmUp(layout, ENV, WHEELS).finish(Progress(io.StringIO()))
+    assert not old.exists()
+
+
 def test_a_failure_is_told_and_tried_again_next_time(layout: Layout) -> None:
     _program(layout, "raise SystemExit(3)")
     screen = io.StringIO()

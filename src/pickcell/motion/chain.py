@@ -52,6 +52,11 @@ def body_poses(chain, q, out):  # type: ignore[no-untyped-def]
         if chain.kind[b] == PRISMATIC:
             for i in range(3):
                 M[i, 3] += value * (M[i, 0] * a[0] + M[i, 1] * a[1] + M[i, 2] * a[2])
+        elif a[2] == 1.0:  # as nearly all arms are described
+            s, c = np.sin(value), np.cos(value)
+            for i in range(3):
+                u, v = M[i, 0], M[i, 1]
+                M[i, 0], M[i, 1] = c * u + s * v, c * v - s * u
         else:
             s, c = np.sin(value), np.cos(value)
             t = 1.0 - c

@@ -1,8 +1,7 @@
-"""Is the robot clear of everything at a configuration, and along a motion: compiled, with the clearance as the answer.
+"""Is the robot clear of everything at a configuration: compiled, with the clearance as the answer.
 
 A clearance is the smallest distance over all spheres less the margin asked of their link: negative means not allowed.
-Along an edge the step adapts to the clearance (Schwarzer, Saha, Latombe 2005): no sphere moves further than its clearance
-plus STEP_SLACK_M between checks, so nothing thin is jumped over.
+Along motions: :mod:`pickcell.motion.sweep`.
 """
 
 from __future__ import annotations
@@ -14,15 +13,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.motion.chain import Chain, body_poses
-from pickcell.motion.field import World, fixed_distance, seen_distance
+from pickcell.motion.field import IGNORE, World, fixed_distance, least_distance, seen_distance
 from pickcell.motion.model import Spheres
 
-MARGIN_M = 0.008
 CEILING_M = 0.05
 """Clearances above this are not told apart: far links need no look at their spheres."""
-STEP_SLACK_M = 0.008
-IGNORE = -100.0
-"""A margin that takes a link out of the check."""
 
 
 class Margins(NamedTuple):
@@ -45,14 +40,13 @@ class Checker(NamedTuple):
     margins: Margins
     reach: NDArray[np.float64]
     """(n,) metres that a radian of each joint moves any sphere at most."""
-    hand: NDArray[np.float64]
-    """Positions of the hand's joints, appended to every configuration."""
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def _place_group(spheres, bodies, g, points):  # type: ignore[no-untyped-def]
+def place_group(spheres, bodies, g, points):  # type: ignore[no-untyped-def]
+    """Sphere centres of one link into their rows of ``points`` (N, 3)."""
     X = bodies[spheres.body[g]]
     for s in range(spheres.start[g], spheres.start[g + 1]):
         c = spheres.centre[s]
@@ -65,10 +59,7 @@ def _world_gap(spheres, world, points, g, m_fixed, m_seen, best):  # type: ignor
     """Smallest clearance of a placed group from the world, or ``best`` when that is smaller. Stops below zero."""
     for s in range(spheres.start[g], spheres.start[g + 1]):
         x, y, z, r = points[s, 0], points[s, 1], points[s, 2], spheres.radius[s]
-        if m_fixed > IGNORE:
-            best = min(best, fixed_distance(world, x, y, z) - r - m_fixed)
-        if m_seen > IGNORE:
-            best = min(best, seen_distance(world, x, y, z) - r - m_seen)
+        best = min(best, least_distance(world, m_fixed, m_seen, best + r, x, y, z) - r)
         if best < 0.0:
             return best
     return best
@@ -92,13 +83,13 @@ def _pair_gap(spheres, points, balls, a, b, best):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped-def]
-    """Clearance (m, at most CEILING_M) at the full configuration; the first negative one found, if any.
+def clearance(checker, q, bodies, points, placed):  # type: ignore[no-untyped-def]
+    """Clearance (m, at most CEILING_M) at configuration ``q`` (n,); the first negative one found, if any.
 
     Scratch: ``bodies`` (B, 3, 4), ``points`` (N, 3), ``placed`` (L,) bool.
     """
     spheres, world, margins = checker.spheres, checker.world, checker.margins
-    body_poses(checker.chain, full, bodies)
+    body_poses(checker.chain, q, bodies)
     groups = spheres.body.shape[0]
     balls = np.empty((groups, 3))
     best = CEILING_M
@@ -109,10 +100,8 @@ def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped
         placed[g] = False
         m_fixed, m_seen = margins.fixed[g], margins.seen[g]
         x, y, z = balls[g, 0], balls[g, 1], balls[g, 2]
-        near = m_fixed > IGNORE and fixed_distance(world, x, y, z) - c[3] - m_fixed < best
-        near = near or (m_seen > IGNORE and seen_distance(world, x, y, z) - c[3] - m_seen < best)
-        if near:
-            _place_group(spheres, bodies, g, points)
+        if least_distance(world, m_fixed, m_seen, best + c[3], x, y, z) - c[3] < best:
+            place_group(spheres, bodies, g, points)
             placed[g] = True
             best = _world_gap(spheres, world, points, g, m_fixed, m_seen, best)
             if best < 0.0:
@@ -126,7 +115,7 @@ def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped
         if far > 0.0 and dx * dx + dy * dy + dz * dz < far * far:
             for g in (a, b):
                 if not placed[g]:
-                    _place_group(spheres, bodies, g, points)
+                    place_group(spheres, bodies, g, points)
                     placed[g] = True
             best = min(best, _pair_gap(spheres, points, balls, a, b, best + m) - m)
             if best < 0.0:
@@ -137,74 +126,34 @@ def clearance(checker, full, bodies, points, placed):  # type: ignore[no-untyped
 @njit(cache=True, nogil=True)
 def path_clearance(checker, qs):  # type: ignore[no-untyped-def]
     """Clearance (K,) at each of the configurations (K, n)."""
-    n = qs.shape[1]
     bodies = np.empty((checker.chain.parent.shape[0], 3, 4))
     points, placed = np.empty((checker.spheres.radius.shape[0], 3)), np.zeros(checker.spheres.body.shape[0], np.bool_)
-    full = np.empty(n + checker.hand.shape[0])
-    full[n:] = checker.hand
     out = np.empty(qs.shape[0])
     for k in range(qs.shape[0]):
-        full[:n] = qs[k]
-        out[k] = clearance(checker, full, bodies, points, placed)
+        out[k] = clearance(checker, qs[k], bodies, points, placed)
     return out
 
 
 @njit(cache=True, nogil=True)
 def first_blocked(checker, qs):  # type: ignore[no-untyped-def]
     """Index of the first configuration of (K, n) that is not allowed, -1 when all are."""
-    n = qs.shape[1]
     bodies = np.empty((checker.chain.parent.shape[0], 3, 4))
     points, placed = np.empty((checker.spheres.radius.shape[0], 3)), np.zeros(checker.spheres.body.shape[0], np.bool_)
-    full = np.empty(n + checker.hand.shape[0])
-    full[n:] = checker.hand
     for k in range(qs.shape[0]):
-        full[:n] = qs[k]
-        if clearance(checker, full, bodies, points, placed) < 0.0:
+        if clearance(checker, qs[k], bodies, points, placed) < 0.0:
             return k
     return -1
 
 
 @njit(cache=True, nogil=True)
-def edge_free(checker, a, b):  # type: ignore[no-untyped-def]
-    """True when the straight joint motion from ``a`` (excluded) to ``b`` (included) is allowed all along."""
-    n = a.shape[0]
-    bodies = np.empty((checker.chain.parent.shape[0], 3, 4))
-    points, placed = np.empty((checker.spheres.radius.shape[0], 3)), np.zeros(checker.spheres.body.shape[0], np.bool_)
-    full = np.empty(n + checker.hand.shape[0])
-    full[n:] = checker.hand
-    length = 0.0
-    for j in range(n):
-        length += checker.reach[j] * abs(b[j] - a[j])
-    full[:n] = b
-    last = clearance(checker, full, bodies, points, placed)
-    if last < 0.0:
-        return False
-    full[:n] = a
-    s = max(clearance(checker, full, bodies, points, placed), 0.0) + STEP_SLACK_M
-    end = length - last - STEP_SLACK_M  # from here on the clearance at b covers the rest
-    while s < end:
-        f = s / length
-        for j in range(n):
-            full[j] = a[j] + f * (b[j] - a[j])
-        c = clearance(checker, full, bodies, points, placed)
-        if c < 0.0:
-            return False
-        s += c + STEP_SLACK_M
-    return True
-
-
-@njit(cache=True, nogil=True)
 def group_clearances(checker, q, against_seen):  # type: ignore[no-untyped-def]
     """Distance (L,) of each link from the seen obstacles or from the furniture at ``q`` (n,), margins not deducted."""
-    n, spheres = q.shape[0], checker.spheres
+    spheres = checker.spheres
     bodies, points = np.empty((checker.chain.parent.shape[0], 3, 4)), np.empty((spheres.radius.shape[0], 3))
-    full = np.empty(n + checker.hand.shape[0])
-    full[:n] = q
-    full[n:] = checker.hand
-    body_poses(checker.chain, full, bodies)
+    body_poses(checker.chain, q, bodies)
     out = np.full(spheres.body.shape[0], np.inf)
     for g in range(out.shape[0]):
-        _place_group(spheres, bodies, g, points)
+        place_group(spheres, bodies, g, points)
         for s in range(spheres.start[g], spheres.start[g + 1]):
             x, y, z = points[s, 0], points[s, 1], points[s, 2]
             d = seen_distance(checker.world, x, y, z) if against_seen else fixed_distance(checker.world, x, y, z)
@@ -215,15 +164,12 @@ def group_clearances(checker, q, against_seen):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def pair_clearances(checker, q):  # type: ignore[no-untyped-def]
     """Gap (P,) between each pair of links that is checked, margins not deducted."""
-    n, spheres = q.shape[0], checker.spheres
+    spheres = checker.spheres
     bodies, points = np.empty((checker.chain.parent.shape[0], 3, 4)), np.empty((spheres.radius.shape[0], 3))
-    full = np.empty(n + checker.hand.shape[0])
-    full[:n] = q
-    full[n:] = checker.hand
-    body_poses(checker.chain, full, bodies)
+    body_poses(checker.chain, q, bodies)
     balls = np.empty((spheres.body.shape[0], 3))
     for g in range(spheres.body.shape[0]):
-        _place_group(spheres, bodies, g, points)
+        place_group(spheres, bodies, g, points)
         X, c = bodies[spheres.body[g]], spheres.ball[g]
         for i in range(3):
             balls[g, i] = X[i, 0] * c[0] + X[i, 1] * c[1] + X[i, 2] * c[2] + X[i, 3]
@@ -231,29 +177,6 @@ def pair_clearances(checker, q):  # type: ignore[no-untyped-def]
     for p in range(out.shape[0]):
         out[p] = _pair_gap(spheres, points, balls, spheres.pairs[p, 0], spheres.pairs[p, 1], 1e3)
     return out
-
-
-@njit(cache=True, nogil=True)
-def samples_free(checker, qs):  # type: ignore[no-untyped-def]
-    """True when the motion through the dense configurations (K, n) is allowed. A clearance covers the samples that the
-    robot reaches with less motion than it; consecutive samples must be a small motion apart."""
-    n = qs.shape[1]
-    bodies = np.empty((checker.chain.parent.shape[0], 3, 4))
-    points, placed = np.empty((checker.spheres.radius.shape[0], 3)), np.zeros(checker.spheres.body.shape[0], np.bool_)
-    full = np.empty(n + checker.hand.shape[0])
-    full[n:] = checker.hand
-    covered = -1.0
-    for k in range(qs.shape[0]):
-        if k > 0:
-            for j in range(n):
-                covered -= checker.reach[j] * abs(qs[k, j] - qs[k - 1, j])
-        if covered < 0.0 or k == qs.shape[0] - 1:
-            full[:n] = qs[k]
-            c = clearance(checker, full, bodies, points, placed)
-            if c < 0.0:
-                return False
-            covered = c + STEP_SLACK_M
-    return True
 
 
 @njit(cache=True, nogil=True)

@@ -102,8 +102,8 @@ class MotionConfig:
     """Nodes per tree before a path is given up: about 50 ms."""
     rrt_step_m: float = 0.6
     """Motion of the robot's outermost point per extension."""
-    shortcut_tries: int = 40
-    """Geometric shortcuts: cheap."""
+    shortcut_tries: int = 10
+    """Geometric shortcuts beyond leaving vertices out: from there on the time-domain ones gain more."""
     join_tries: int = 70
     """Time-domain shortcuts: .3 ms each; most of the gain comes from the first fifty."""
     escape_max_m: float = 0.25

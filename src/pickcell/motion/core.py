@@ -47,7 +47,7 @@ class Load:
     opening_m: float
     cup_extended: bool
     spheres: Spheres
-    reach: Array
+    """Of the robot and what it holds, the hand's joints standing still: on the bodies of :attr:`RobotModel.arm`."""
     item_tcp: Array | None
     """(N, 3) surface of the held item in the tool frame; None when the hand is empty."""
     acceleration: float
@@ -98,8 +98,7 @@ class MotionCore:
             tool,
             opening_m,
             cup_extended,
-            self.robot.spheres_local,
-            self.robot.joint_reach,
+            self.robot.rigid_hand(self.robot.spheres_local, opening_m, cup_extended),
             None,
             self.cell.arm.tcp_acceleration_max,
         )
@@ -111,7 +110,6 @@ class MotionCore:
             raise ValueError("the held item's shape has no points")
         item = transform_points(inverse(held.X_base_tcp_at_grasp), points)
         frame = FRAMES[held.tool]
-        spheres = self.robot.with_item(frame, item)
         hand = self.cell.hand
         opening = self.config.suction_jaw_m
         if held.tool is ToolKind.PINCH:  # the pads stand on the item: its extent along the closing axis, between them
@@ -120,24 +118,21 @@ class MotionCore:
             width = 2.0 * float(np.abs(between[:, 0]).max()) if len(between) else hand.opening_max_m
             opening = min(width, hand.opening_max_m)
         limit = min(self.cell.arm.tcp_acceleration_max, max(held.max_acceleration_mps2, 0.3))
+        extended = held.tool is ToolKind.SUCTION
+        spheres = self.robot.rigid_hand(self.robot.with_item(frame, item), opening, extended)
         return Load(
             held.tool,
             opening,
-            held.tool is ToolKind.SUCTION,
+            extended,
             spheres,
-            self.robot.reach_with(spheres, frame),
             item,
             limit,
         )
 
-    def full_hand(self, load: Load) -> Array:
-        """Positions of the hand's joints."""
-        return self.robot.full(np.zeros(self.robot.n), load.opening_m, load.cup_extended)[self.robot.n :].copy()
-
     def tool(self, load: Load) -> Tool:
         """The point whose acceleration is capped."""
         solver = self.solvers[load.tool]
-        return Tool(solver.chain, solver.body, solver.local, np.zeros(0))
+        return Tool(solver.chain, solver.body, solver.local)
 
     # -- checking ------------------------------------------------------------------------------------------------
 
@@ -168,12 +163,11 @@ class MotionCore:
         else:
             margins = self._margins(load, (c.free, c.free), (c.free, c.free), (c.free, c.free))
         return Checker(
-            self.robot.chain,
+            self.robot.arm,
             load.spheres,
             world,
             margins,
-            load.reach,
-            self.full_hand(load),
+            load.spheres.reach,
             self.robot.lower,
             self.robot.upper,
         )
@@ -307,6 +301,5 @@ class MotionCore:
     def sphere_centres(self, q: Array, load: Load) -> Array:
         """(N, 3) all spheres' centres in base_link, those of a held item included."""
         points = np.empty((len(load.spheres.radius), 3))
-        full = np.concatenate([q, self.full_hand(load)])
-        place_spheres(self.robot.chain, load.spheres, full, np.empty((len(self.robot.chain.parent), 3, 4)), points)
+        place_spheres(self.robot.arm, load.spheres, q, np.empty((len(self.robot.arm.parent), 3, 4)), points)
         return points

@@ -17,6 +17,13 @@ SEEN_LIMIT_M = 0.20
 """Distances to seen obstacles are exact up to here, and this beyond."""
 FIXED_LIMIT_M = 0.30
 FAR = np.int16(16000)
+IGNORE = -100.0
+"""A margin that takes obstacles out of a check."""
+OUTSIDE = 10.0
+"""More than any distance of a field."""
+NEAREST_OFF = 1.12
+"""Voxels by which the nearest voxel's distance may be more than the interpolated one: the mean way from it to the eight
+corners, where that is longest."""
 
 
 class World(NamedTuple):
@@ -32,6 +39,8 @@ class World(NamedTuple):
     seen_resolution: float
     floor_z: float
     """Height of the table's top."""
+    both: NDArray[np.float32]
+    """(nx, ny, nz) the smaller of the two, on the grid of ``seen``: where the margins are alike, one look serves both."""
 
 
 class Boxes(NamedTuple):
@@ -44,12 +53,19 @@ class Boxes(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _lookup(value, origin, resolution, limit, x, y, z):  # type: ignore[no-untyped-def]
-    """Trilinear interpolation between voxel centres; ``limit`` outside the grid."""
-    u, v, w = (x - origin[0]) / resolution - 0.5, (y - origin[1]) / resolution - 0.5, (z - origin[2]) / resolution - 0.5
-    i, j, k = int(np.floor(u)), int(np.floor(v)), int(np.floor(w))
-    if i < 0 or j < 0 or k < 0 or i + 1 >= value.shape[0] or j + 1 >= value.shape[1] or k + 1 >= value.shape[2]:
+def _bounded(value, origin, resolution, limit, enough, x, y, z):  # type: ignore[no-untyped-def]
+    """Trilinear interpolation between voxel centres; ``limit`` outside the grid. Where it is more than ``enough``, any value
+    between the two: then one look at the nearest voxel often does, as a field changes by no more than the way."""
+    per_m = 1.0 / resolution
+    u, v, w = (x - origin[0]) * per_m - 0.5, (y - origin[1]) * per_m - 0.5, (z - origin[2]) * per_m - 0.5
+    if not (u >= 0.0 and v >= 0.0 and w >= 0.0):
         return limit
+    i, j, k = int(u), int(v), int(w)
+    if i + 1 >= value.shape[0] or j + 1 >= value.shape[1] or k + 1 >= value.shape[2]:
+        return limit
+    near = value[int(u + 0.5), int(v + 0.5), int(w + 0.5)] - NEAREST_OFF * resolution
+    if near > enough:
+        return near
     a, b, c = u - i, v - j, w - k
     c00 = value[i, j, k] * (1.0 - c) + value[i, j, k + 1] * c
     c01 = value[i, j + 1, k] * (1.0 - c) + value[i, j + 1, k + 1] * c
@@ -61,14 +77,46 @@ def _lookup(value, origin, resolution, limit, x, y, z):  # type: ignore[no-untyp
 @njit(cache=True, nogil=True)
 def fixed_distance(world, x, y, z):  # type: ignore[no-untyped-def]
     """Signed distance (m) from a point to the table and the furniture, at most FIXED_LIMIT_M."""
-    d = _lookup(world.fixed, world.fixed_origin, world.fixed_resolution, FIXED_LIMIT_M, x, y, z)
+    d = _bounded(world.fixed, world.fixed_origin, world.fixed_resolution, FIXED_LIMIT_M, np.inf, x, y, z)
     return min(d, z - world.floor_z)
 
 
 @njit(cache=True, nogil=True)
 def seen_distance(world, x, y, z):  # type: ignore[no-untyped-def]
     """Distance (m) from a point to the nearest seen obstacle, at most SEEN_LIMIT_M."""
-    return _lookup(world.seen, world.seen_origin, world.seen_resolution, SEEN_LIMIT_M, x, y, z)
+    return _bounded(world.seen, world.seen_origin, world.seen_resolution, SEEN_LIMIT_M, np.inf, x, y, z)
+
+
+@njit(cache=True, nogil=True)
+def least_distance(world, m_fixed, m_seen, enough, x, y, z):  # type: ignore[no-untyped-def]
+    """Distance (m) from furniture and from what is seen, each less its margin, whichever is smaller; where that is more than
+    ``enough``, any value between the two. A margin of IGNORE leaves its obstacles out."""
+    d = np.inf
+    if m_fixed == m_seen:
+        if m_fixed <= IGNORE:
+            return d
+        d = _bounded(world.both, world.seen_origin, world.seen_resolution, OUTSIDE, enough + m_fixed, x, y, z)
+        if d < OUTSIDE:
+            return min(d, z - world.floor_z) - m_fixed
+    if m_fixed > IGNORE:
+        d = _bounded(world.fixed, world.fixed_origin, world.fixed_resolution, FIXED_LIMIT_M, enough + m_fixed, x, y, z)
+        d = min(d, z - world.floor_z) - m_fixed
+    if m_seen > IGNORE:
+        far = _bounded(world.seen, world.seen_origin, world.seen_resolution, SEEN_LIMIT_M, min(enough, d) + m_seen, x, y, z)
+        d = min(d, far - m_seen)
+    return d
+
+
+@njit(cache=True, nogil=True)
+def fixed_on(world, origin, resolution, shape):  # type: ignore[no-untyped-def]
+    """Distance to table and furniture at the voxel centres of another grid, float32."""
+    out = np.empty(shape, np.float32)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                x, y, z = origin[0] + (i + 0.5) * resolution, origin[1] + (j + 0.5) * resolution, origin[2] + (k + 0.5) * resolution
+                out[i, j, k] = fixed_distance(world, x, y, z)
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +21,14 @@ Array = NDArray[np.float64]
 JAW_JOINTS = ("jaw_left_joint", "jaw_right_joint")
 CUP_JOINT = "cup_slide_joint"
 ITEM_LINK = "held item"
-SURVEY = 250
-"""Random configurations from which a robot's own overlaps and reach are measured."""
+NEVER_M = 0.03
+"""Links that come no nearer to each other than this in any configuration of the survey are never checked against each other."""
+SURVEY = 1500
+"""Random configurations from which a robot's own overlaps and swing are measured."""
+CLUSTER = 7
+"""Spheres that are looked at together, at most."""
+SURVEY_SLACK = 1.05
+"""Swing is measured on samples, which are no bound."""
 
 
 class Spheres(NamedTuple):
@@ -37,8 +44,53 @@ class Spheres(NamedTuple):
     """(L + 1,) first sphere of each group."""
     ball: NDArray[np.float64]
     """(L, 4) one sphere around the group, in its body."""
+    cluster: NDArray[np.int64]
+    """(L + 1,) first cluster of each group: a handful of neighbouring spheres each."""
+    cluster_start: NDArray[np.int64]
+    """(C + 1,) first sphere of each cluster."""
+    cluster_ball: NDArray[np.float64]
+    """(C, 4) one sphere around the cluster, in its group's body."""
     pairs: NDArray[np.int64]
     """(P, 2) groups checked against each other."""
+    swing: NDArray[np.float64]
+    """(L, n) metres by which a radian of each arm joint moves any sphere of the group at most."""
+    pair_swing: NDArray[np.float64]
+    """(P, n) the same of the two groups of a pair against each other."""
+
+    @property
+    def reach(self) -> NDArray[np.float64]:
+        """(n,) metres by which a radian of each joint moves any sphere at most."""
+        return np.asarray(self.swing.max(axis=0))
+
+
+def _clusters(spheres: Array) -> list[Array]:
+    """Spheres (k, 4) split into clusters of at most CLUSTER: by halves, across where they spread most."""
+    if len(spheres) <= CLUSTER:
+        return [spheres]
+    axis = int(np.argmax(np.ptp(spheres[:, :3], axis=0)))
+    order, half = np.argsort(spheres[:, axis], kind="stable"), len(spheres) // 2
+    return _clusters(spheres[order[:half]]) + _clusters(spheres[order[half:]])
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Blocks of spheres, one per group, clustered and laid out one after another."""
+
+    every: Array
+    start: NDArray[np.int64]
+    cluster: NDArray[np.int64]
+    cluster_start: NDArray[np.int64]
+
+
+def _packed(blocks: Sequence[Array]) -> _Packed:
+    clustered = [_clusters(block) for block in blocks]
+    sizes = [len(part) for parts in clustered for part in parts]
+    return _Packed(
+        np.vstack([part for parts in clustered for part in parts]) if sizes else np.zeros((0, 4)),
+        np.cumsum([0, *(len(block) for block in blocks)]).astype(np.int64),
+        np.cumsum([0, *(len(parts) for parts in clustered)]).astype(np.int64),
+        np.cumsum([0, *sizes]).astype(np.int64),
+    )
 
 
 def _bounding_balls(centre: Array, radius: Array, start: NDArray[np.int64]) -> Array:
@@ -75,20 +127,24 @@ def pair_gap(spheres, points, a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _survey(chain, spheres, qs, axis_reach):  # type: ignore[no-untyped-def]
-    """Share of configurations in which each pair of ``spheres.pairs`` overlaps, and how far each joint swings a sphere."""
-    hits = np.zeros(spheres.pairs.shape[0])
+def _survey(chain, spheres, qs):  # type: ignore[no-untyped-def]
+    """Share of configurations in which each pair of ``spheres.pairs`` overlaps, and the smallest gap of each. Widens
+    ``spheres.swing`` in place."""
+    swing = spheres.swing
+    hits, nearest = np.zeros(spheres.pairs.shape[0]), np.full(spheres.pairs.shape[0], np.inf)
     bodies, points = np.empty((chain.parent.shape[0], 3, 4)), np.empty((spheres.radius.shape[0], 3))
     for k in range(qs.shape[0]):
         place_spheres(chain, spheres, qs[k], bodies, points)
         for p in range(spheres.pairs.shape[0]):
-            if pair_gap(spheres, points, spheres.pairs[p, 0], spheres.pairs[p, 1]) < 0.0:
+            gap = pair_gap(spheres, points, spheres.pairs[p, 0], spheres.pairs[p, 1])
+            nearest[p] = min(nearest[p], gap)
+            if gap < 0.0:
                 hits[p] += 1.0
         for g in range(spheres.body.shape[0]):
             b = spheres.body[g]
             while b > 0:  # every joint between the sphere and the base
                 j = chain.joint[b]
-                if j < axis_reach.shape[0]:
+                if j < swing.shape[1]:
                     B, a = bodies[b], chain.axis[b]
                     w0 = B[0, 0] * a[0] + B[0, 1] * a[1] + B[0, 2] * a[2]
                     w1 = B[1, 0] * a[0] + B[1, 1] * a[1] + B[1, 2] * a[2]
@@ -98,9 +154,9 @@ def _survey(chain, spheres, qs, axis_reach):  # type: ignore[no-untyped-def]
                         along = d0 * w0 + d1 * w1 + d2 * w2
                         off = np.sqrt(max(d0 * d0 + d1 * d1 + d2 * d2 - along * along, 0.0))
                         reach = 1.0 if chain.kind[b] == PRISMATIC else off + spheres.radius[s]
-                        axis_reach[j] = max(axis_reach[j], reach)
+                        swing[g, j] = max(swing[g, j], reach)
                 b = chain.parent[b]
-    return hits / qs.shape[0]
+    return hits / qs.shape[0], nearest
 
 
 class RobotModel:
@@ -140,8 +196,8 @@ class RobotModel:
         if not np.all(self.upper > self.lower) or not np.all(self.velocity > 0):
             raise UrdfError("arm joints need upper > lower limits and velocity limits > 0")
         self.chain, self.frames = _build_chain(parsed, [j.name for j in joints])
+        self.arm, self._carrier = self._arm_only()
         self.spheres_local, self.links = self._fit(parsed)
-        self.joint_reach = np.zeros(self.n)
         self._finish_pairs()
 
     def _fit(self, parsed: Urdf) -> tuple[Spheres, tuple[str, ...]]:
@@ -155,20 +211,59 @@ class RobotModel:
                 blocks.append(local)
                 names.append(link)
         bodies = np.array([self.frames[n][0] for n in names], dtype=np.int64)
-        start = np.cumsum([0, *(len(b) for b in blocks)]).astype(np.int64)
-        every = np.vstack(blocks) if blocks else np.zeros((0, 4))
-        centre, radius = np.ascontiguousarray(every[:, :3]), np.ascontiguousarray(every[:, 3])
+        packed = _packed(blocks)
+        centre, radius = np.ascontiguousarray(packed.every[:, :3]), np.ascontiguousarray(packed.every[:, 3])
         pairs = [(a, b) for a in range(len(names)) for b in range(a) if self._joints_between(bodies[a], bodies[b]) >= 2]
         return (
             Spheres(
                 centre,
                 radius,
                 bodies,
-                start,
-                _bounding_balls(centre, radius, start),
+                packed.start,
+                _bounding_balls(centre, radius, packed.start),
+                packed.cluster,
+                packed.cluster_start,
+                _bounding_balls(centre, radius, packed.cluster_start),
                 np.array(pairs, dtype=np.int64).reshape(-1, 2),
+                np.zeros((len(names), self.n)),
+                np.zeros((len(pairs), self.n)),
             ),
             tuple(names),
+        )
+
+    def _arm_only(self) -> tuple[Chain, NDArray[np.int64]]:
+        """The chain without the hand's joints, and for every body the index in it of the one that carries it."""
+        chain = self.chain
+        kept = [b for b in range(len(chain.parent)) if chain.joint[b] < self.n]
+        carrier = np.zeros(len(chain.parent), dtype=np.int64)
+        for b in range(len(chain.parent)):
+            carrier[b] = kept.index(b) if b in kept else carrier[chain.parent[b]]
+        parent = np.array([-1 if b == 0 else carrier[chain.parent[b]] for b in kept], dtype=np.int64)
+        return Chain(parent, *(np.ascontiguousarray(part[kept]) for part in chain[1:])), carrier
+
+    def rigid_hand(self, spheres: Spheres, jaw_opening: float, cup_extended: bool) -> Spheres:
+        """The spheres with the hand's joints standing still, riding on the bodies of :attr:`arm`."""
+        poses = np.tile(np.eye(4), (len(self.chain.parent), 1, 1))
+        rows = np.empty((len(poses), 3, 4))
+        body_poses(self.chain, self.full(np.zeros(self.n), jaw_opening, cup_extended), rows)
+        poses[:, :3] = rows
+        carried_by = np.flatnonzero(self.chain.joint < self.n)[self._carrier]
+        X_carrier_body = np.linalg.inv(poses[carried_by]) @ poses
+
+        def moved(points: Array, first: NDArray[np.int64]) -> Array:
+            """Points (N, 3 or 4), those of a group from its ``first`` on, from the group's body to its carrier."""
+            of = np.repeat(spheres.body, np.diff(first))
+            out = points.copy()
+            X = X_carrier_body[of]
+            out[:, :3] = np.einsum("nij,nj->ni", X[:, :3, :3], points[:, :3]) + X[:, :3, 3]
+            return out
+
+        each = np.arange(len(spheres.body) + 1)
+        return spheres._replace(
+            centre=moved(spheres.centre, spheres.start),
+            body=self._carrier[spheres.body],
+            ball=moved(spheres.ball, each),
+            cluster_ball=moved(spheres.cluster_ball, spheres.cluster),
         )
 
     def _arm_joints_to(self, body: int) -> set[int]:
@@ -186,17 +281,28 @@ class RobotModel:
         """Drop pairs of links that overlap by construction, and measure how far each joint swings the robot.
 
         Links one joint apart always touch and are left out above; two apart are dropped when they overlap in more than
-        a third of all configurations, others when they do in nearly all: that is the model's bulge, not a collision.
+        a third of all configurations, others when they do in nearly all: that is the model's bulge, not a collision. So are
+        pairs that joint limits keep apart.
         """
         rng = np.random.default_rng(0)
         arm = rng.uniform(self.lower, self.upper, (SURVEY, self.n))
         qs = self.full(arm, jaw_opening=np.inf, cup_extended=True)
-        share = _survey(self.chain, self.spheres_local, qs, self.joint_reach)
-        self.joint_reach *= 1.05  # samples, not a bound
+        share, nearest = _survey(self.chain, self.spheres_local, qs)
         s = self.spheres_local
         apart = np.array([self._joints_between(s.body[a], s.body[b]) for a, b in s.pairs])
-        keep = share < np.where(apart == 2, 0.34, 0.9) if len(apart) else np.zeros(0, dtype=bool)
-        self.spheres_local = s._replace(pairs=np.ascontiguousarray(s.pairs[keep]))
+        often = share >= np.where(apart == 2, 0.34, 0.9) if len(apart) else np.zeros(0, dtype=bool)
+        keep = ~often & (nearest < NEVER_M)
+        pairs, swing = np.ascontiguousarray(s.pairs[keep]), SURVEY_SLACK * s.swing
+        self.spheres_local = s._replace(pairs=pairs, swing=swing, pair_swing=self._pair_swing(pairs, s.body, swing))
+
+    def _pair_swing(self, pairs: NDArray[np.int64], bodies: NDArray[np.int64], swing: Array) -> Array:
+        """(P, n): only the joints that one of a pair has and the other has not move them against each other."""
+        out = np.zeros((len(pairs), self.n))
+        for row, (a, b) in zip(out, pairs, strict=True):
+            of_a, of_b = self._arm_joints_to(int(bodies[a])), self._arm_joints_to(int(bodies[b]))
+            for j in of_a ^ of_b:
+                row[j] = swing[a if j in of_a else b, j]
+        return out
 
     def full(self, q: ArrayLike, jaw_opening: float = 0.0, cup_extended: bool = True) -> Array:
         """Arm positions (..., n) and the hand's joints (..., size): each jaw at half the opening, within limits."""
@@ -268,24 +374,32 @@ class RobotModel:
         body, local = self.frame(frame)
         X = np.vstack([local, [0.0, 0.0, 0.0, 1.0]])
         item = cover_cloud(np.asarray(points_frame, dtype=float))
-        s = self.spheres_local
+        s, own = self.spheres_local, _packed([item])
+        item = own.every
         centre = np.vstack([s.centre, transform_points(X, item[:, :3])])
         radius = np.append(s.radius, item[:, 3])
         start = np.append(s.start, len(radius))
+        cluster = np.append(s.cluster, s.cluster[-1] + own.cluster[-1])
+        cluster_start = np.append(s.cluster_start, s.cluster_start[-1] + own.cluster_start[1:])
         bodies = np.append(s.body, body)
         far = [(len(s.body), g) for g in range(len(s.body)) if self._joints_between(body, s.body[g]) >= 3]
         pairs = np.vstack([s.pairs, np.array(far, dtype=np.int64).reshape(-1, 2)])
-        return Spheres(centre, radius, bodies, start, _bounding_balls(centre, radius, start), pairs)
-
-    def reach_with(self, spheres: Spheres, frame: str) -> Array:
-        """(n,) upper estimate of how far (m) one radian of each joint moves any sphere, with an item at ``frame``."""
-        extra = 0.0
-        if len(spheres.body) > len(self.spheres_local.body):
-            _, local = self.frame(frame)
-            first = spheres.start[-2]
-            reach = np.linalg.norm(spheres.centre[first:] - local[:, 3], axis=1) + spheres.radius[first:]
-            extra = float(reach.max())
-        return self.joint_reach + extra
+        # no sphere of the item is further from an axis than the hand's outermost and the item's, from the tool, together
+        extra = float((np.linalg.norm(item[:, :3], axis=1) + item[:, 3]).max())
+        swing = np.vstack([s.swing, s.reach + extra])
+        return Spheres(
+            centre,
+            radius,
+            bodies,
+            start,
+            _bounding_balls(centre, radius, start),
+            cluster,
+            cluster_start,
+            _bounding_balls(centre, radius, cluster_start),
+            pairs,
+            swing,
+            self._pair_swing(pairs, bodies, swing),
+        )
 
 
 def _build_chain(parsed: Urdf, moving: list[str]) -> tuple[Chain, dict[str, tuple[int, Pose]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from pickcell.motion.checking import edge_free
+from pickcell.motion.sweep import edge_free
 
 
 @njit(cache=True, nogil=True)
@@ -117,11 +117,27 @@ def _length(path, weight):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _skipping(checker, path):  # type: ignore[no-untyped-def]
+    """The path less the vertices that need not be visited: from each, straight to the furthest that can be reached."""
+    out = path.copy()
+    count, i, last = 1, 0, path.shape[0] - 1
+    while i < last:
+        j = last
+        while j > i + 1 and not edge_free(checker, path[i], path[j]):
+            j -= 1
+        out[count] = path[j]
+        count += 1
+        i = j
+    return out[:count].copy()
+
+
+@njit(cache=True, nogil=True)
 def shortcut(checker, path, tries, seed):  # type: ignore[no-untyped-def]
-    """Replace pieces between two random points of the path by straight motions where those are free and shorter."""
+    """Leave out what need not be visited, then replace pieces between two random points of the path by straight motions
+    where those are free and shorter."""
     np.random.seed(seed)
     n = path.shape[1]
-    path = path.copy()
+    path = _skipping(checker, path)
     a, b = np.empty(n), np.empty(n)
     for _ in range(tries):
         k = path.shape[0]

@@ -16,7 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pickcell.motion.chain import Chain, frame_pose
-from pickcell.motion.checking import Checker, samples_free
+from pickcell.motion.checking import Checker
+from pickcell.motion.sweep import samples_free
 from pickcell.values import JointTrajectory
 
 Array = NDArray[np.float64]
@@ -44,7 +45,6 @@ class Tool(NamedTuple):
     chain: Chain
     body: int
     local: NDArray[np.float64]
-    hand: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,10 @@ def standstill(q: Array) -> Motion:
 @njit(cache=True, nogil=True)
 def peak_tool_acceleration(tool, qs, dt):  # type: ignore[no-untyped-def]
     """Largest acceleration (m/s^2) of the tool along configurations (K, n) ``dt`` apart, by second differences."""
-    n = qs.shape[1]
-    full = np.empty(n + tool.hand.shape[0])
-    full[n:] = tool.hand
     bodies, pose = np.empty((tool.chain.parent.shape[0], 3, 4)), np.empty((3, 4))
     track = np.empty((qs.shape[0], 3))
     for k in range(qs.shape[0]):
-        full[:n] = qs[k]
-        frame_pose(tool.chain, tool.body, tool.local, full, bodies, pose)
+        frame_pose(tool.chain, tool.body, tool.local, qs[k], bodies, pose)
         track[k] = pose[:, 3]
     peak = 0.0
     for k in range(1, qs.shape[0] - 1):

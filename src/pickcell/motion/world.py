@@ -18,6 +18,7 @@ from pickcell.motion.field import (
     box_field,
     distance_transform,
     fixed_distance,
+    fixed_on,
 )
 from pickcell.values import Scene, ShapeEstimate, VoxelGrid
 
@@ -74,7 +75,7 @@ def empty_world(cell: CellConfig) -> World:
     )
     field = box_field(packed, low, FIXED_RESOLUTION_M, (int(shape[0]), int(shape[1]), int(shape[2])))
     nothing = np.full((1, 1, 1), SEEN_LIMIT_M, np.float32)
-    return World(field, low, FIXED_RESOLUTION_M, nothing, np.zeros(3), 0.01, -cell.base_position[2])
+    return World(field, low, FIXED_RESOLUTION_M, nothing, np.zeros(3), 0.01, -cell.base_position[2], nothing)
 
 
 @njit(cache=True, nogil=True)
@@ -170,6 +171,7 @@ class SceneWorlds:
     def __init__(self, cell: CellConfig, unknown_below_surface: bool = True) -> None:
         self.empty = empty_world(cell)
         self._unknown = unknown_below_surface
+        self._furniture: tuple[tuple[float, ...], NDArray[np.float32]] | None = None
         self._totes = np.ascontiguousarray([inverse(cell.X_base_tote(name))[:3] for name in cell.totes])
         self._sizes = np.ascontiguousarray([cell.totes[name].inner for name in cell.totes], dtype=float)
 
@@ -184,7 +186,19 @@ class SceneWorlds:
             return self.empty
         field = distance_transform(small, grid.resolution_m, SEEN_LIMIT_M)
         origin = grid.origin + corner * grid.resolution_m
-        return self.empty._replace(seen=field, seen_origin=origin, seen_resolution=float(grid.resolution_m))
+        both = np.minimum(field, self._furniture_on(grid, corner, field.shape))
+        return self.empty._replace(seen=field, seen_origin=origin, seen_resolution=float(grid.resolution_m), both=both)
+
+    def _furniture_on(self, grid: VoxelGrid, corner: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Distance to the furniture on a part of a scene's padded grid: the same from scene to scene, so kept."""
+        pad = int(np.ceil(SEEN_LIMIT_M / grid.resolution_m))
+        lattice = (*grid.origin, grid.resolution_m, *grid.state.shape)
+        if self._furniture is None or self._furniture[0] != lattice:
+            origin, padded = grid.origin - pad * grid.resolution_m, [n + 2 * pad for n in grid.state.shape]
+            on = fixed_on(self.empty, origin, grid.resolution_m, (padded[0], padded[1], padded[2]))
+            self._furniture = (lattice, on)
+        first = corner + pad
+        return self._furniture[1][tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))]
 
     def full(self, scene: Scene | None, robot: Array) -> World:
         """Everything seen is an obstacle, but what lies inside the robot itself (``robot`` spheres (N, 4)) cannot be."""

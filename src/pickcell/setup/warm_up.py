@@ -39,6 +39,15 @@ def is_warm(layout: Layout, env: Mapping[str, str]) -> bool:
     return bool(env.get(SKIP)) or (stamp.is_file() and stamp.read_text() == warm_key(layout))
 
 
+def forget_kernels(layout: Layout) -> None:
+    """Remove what was compiled before. Numba looks at the age of a kernel's own file only: one that calls a kernel of
+    another file, which has changed since, would go on with the old one."""
+    for folder in ("src", "sim"):
+        for pattern in ("*.nbi", "*.nbc"):
+            for path in (layout.root / folder).rglob(pattern):
+                path.unlink(missing_ok=True)
+
+
 class WarmUp:
     """Compilation in the background. Always end it with :meth:`finish` or :meth:`stop`."""
 
@@ -47,6 +56,7 @@ class WarmUp:
         self._key = warm_key(layout)
         self._log = layout.logs / "setup" / "warm-up.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        forget_kernels(layout)
         with self._log.open("w") as sink:
             self._process = subprocess.Popen(
                 [str(layout.python), "-m", "pickcell_sim.warm"], env=process_environment(layout, env, ros), cwd=layout.root,
