@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from motion_cells import cell, planner
@@ -11,7 +13,6 @@ from pickcell.motion import made_up
 from pickcell.motion.checking import Checker, path_clearance
 from pickcell.motion.sweep import STEP_SLACK_M, edge_free, samples_free
 from pickcell.values import Tool
-
 
 DENSE = 600
 THIN_M = 2e-4
@@ -52,7 +53,7 @@ def _free(checker: Checker, count: int, seed: int) -> np.ndarray:
 def test_a_free_edge_is_free_all_along_and_a_blocked_one_is_not(checker):
     qs = _free(checker, 120, 5)
     said, rng = {True: 0, False: 0}, np.random.default_rng(6)
-    for a, b in zip(qs[:-1], qs[1:], strict=True):
+    for a, b in itertools.pairwise(qs):
         b = a + rng.uniform(0.3, 1.0) * (b - a)
         free = edge_free(checker, a, b)
         least = path_clearance(checker, a + np.linspace(0.0, 1.0, DENSE)[1:, None] * (b - a)).min()
@@ -64,7 +65,7 @@ def test_a_free_edge_is_free_all_along_and_a_blocked_one_is_not(checker):
 def test_samples_agree_with_edges(checker):
     qs = _free(checker, 60, 7)
     said = {True: 0, False: 0}
-    for a, b in zip(qs[:-1], qs[1:], strict=True):
+    for a, b in itertools.pairwise(qs):
         dense = a + np.linspace(0.0, 0.5, 150)[:, None] * (b - a)
         free, least = samples_free(checker, dense), path_clearance(checker, dense).min()
         said[bool(free)] += 1

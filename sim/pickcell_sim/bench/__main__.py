@@ -13,6 +13,7 @@ from pickcell_sim.bench import idle as idle_bench
 from pickcell_sim.bench import pick as pick_bench
 from pickcell_sim.bench.claims.command import claims
 from pickcell_sim.bench.failures import write_failure_sheet
+from pickcell_sim.bench.motion.command import motion
 from pickcell_sim.bench.physics import main as physics
 from pickcell_sim.bench.result import BenchResult
 from pickcell_sim.bench.suite_command import FAILED, failures_of, run_with_progress, stage_times, suite, suites, wide_console
@@ -30,6 +31,7 @@ def main() -> None:
 app.command()(suite)
 app.command()(claims)
 app.command("physics")(physics)
+app.command()(motion)
 app.command()(suites)
 app.command()(stage_times)
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pickcell.geometry import inverse, transform_points
-from pickcell.motion.checking import IGNORE, Checker, first_blocked, path_clearance, rigid_clearance
+from pickcell.motion.checking import Checker, first_blocked, path_clearance, rigid_clearance
 from pickcell.motion.core import UP, Load, MotionCore
-from pickcell.motion.field import World
+from pickcell.motion.field import IGNORE, World
 from pickcell.motion.placement import Places, rank_places, without_item
 from pickcell.motion.solver import Line
 from pickcell.motion.straight import Speeds, straight_motion

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from pickcell.cell import CellConfig
 from pickcell.geometry import inverse, transform_points
 from pickcell.motion.checking import (
-    IGNORE,
     Checker,
     Margins,
     first_blocked,
@@ -19,7 +18,7 @@ from pickcell.motion.checking import (
     path_clearance,
 )
 from pickcell.motion.config import ClearanceConfig, MotionConfig
-from pickcell.motion.field import World
+from pickcell.motion.field import IGNORE, World
 from pickcell.motion.model import ITEM_LINK, RobotModel, Spheres, place_spheres
 from pickcell.motion.rrt import rrt_connect, shortcut
 from pickcell.motion.solver import IkSolver, Line
@@ -68,6 +67,8 @@ class MotionCore:
         self.home = np.array(arm.home)
         if np.any(self.home < robot.lower) or np.any(self.home > robot.upper):
             raise ValueError(f"the cell's home {list(arm.home)} is outside the joint limits")
+        self.guides = self.home[None, :].copy()
+        """(K, n) configurations out in the open, over which much can be reached that cannot be reached directly."""
         self.solvers = {tool: IkSolver(robot, frame) for tool, frame in FRAMES.items()}
         self.worlds = SceneWorlds(cell, self.config.unknown_below_surface)
         self._movable, self._tool_links, self._hand_links = self._classify()
@@ -237,8 +238,9 @@ class MotionCore:
                 best = Line(qs[: clear[0] + 1], line.step_m, line.wanted_m)
         return best
 
-    def free_motion(self, q: Array, goals: Array, load: Load, checker: Checker) -> Outcome[tuple[Motion, int]]:
-        """Quick collision-free motion from ``q`` to one of ``goals`` (G, n), best first, and which. NO_PATH when none."""
+    def path(self, q: Array, goals: Array, load: Load, checker: Checker) -> Outcome[tuple[Motion, Array, int]]:
+        """The way out of where the arm stands too near to something (no motion when it does not), then a path (K, n) to one
+        of ``goals`` (G, n), best first, and which. NO_PATH when there is none."""
         head = standstill(q)
         if path_clearance(checker, q[None, :])[0] < 0.0:
             out = self.escape(q, checker, self.solvers[load.tool])
@@ -251,16 +253,25 @@ class MotionCore:
         if len(allowed) == 0:
             return Outcome.failure(Code.NO_PATH, f"The goal is not clear: {self.blocker(checker, goals[0])}.")
         cfg = self.config
-        path, which = rrt_connect(checker, q, np.ascontiguousarray(goals[allowed]), cfg.rrt_nodes, cfg.rrt_step_m, cfg.seed)
+        path, which = rrt_connect(
+            checker, q, np.ascontiguousarray(goals[allowed]), self.guides, cfg.rrt_nodes, cfg.rrt_step_m, cfg.seed
+        )
         if which < 0:
             return Outcome.failure(Code.NO_PATH, f"The search ended after {cfg.rrt_nodes} nodes.")
         if len(path) > 2:
             path = shortcut(checker, path, cfg.shortcut_tries, cfg.seed)
-        tool = self.tool(load)
+        return Outcome.success((head, path, int(allowed[which])))
+
+    def free_motion(self, q: Array, goals: Array, load: Load, checker: Checker) -> Outcome[tuple[Motion, int]]:
+        """Quick collision-free motion from ``q`` to one of ``goals`` (G, n), best first, and which. NO_PATH when none."""
+        found = self.path(q, goals, load, checker)
+        if not found.ok:
+            return found.failed_as()
+        head, path, which = found.unwrap()
+        tool, rng = self.tool(load), np.random.default_rng(self.config.seed)
         motion = along_vertices(path, self.limits, tool, load.acceleration)
-        rng = np.random.default_rng(cfg.seed)
-        motion = shorten(motion, self.limits, tool, load.acceleration, checker, cfg.join_tries, rng)
-        return Outcome.success((head.then(motion), int(allowed[which])))
+        motion = shorten(motion, self.limits, tool, load.acceleration, checker, self.config.join_tries, rng)
+        return Outcome.success((head.then(motion), which))
 
     def travel_s(self, a: Array, b: Array) -> float:
         """Rough duration of a free motion: a bang-bang profile of the slowest joint (no jerk limit, no obstacles)."""

@@ -114,7 +114,11 @@ def fixed_on(world, origin, resolution, shape):  # type: ignore[no-untyped-def]
     for i in range(shape[0]):
         for j in range(shape[1]):
             for k in range(shape[2]):
-                x, y, z = origin[0] + (i + 0.5) * resolution, origin[1] + (j + 0.5) * resolution, origin[2] + (k + 0.5) * resolution
+                x, y, z = (
+                    origin[0] + (i + 0.5) * resolution,
+                    origin[1] + (j + 0.5) * resolution,
+                    origin[2] + (k + 0.5) * resolution,
+                )
                 out[i, j, k] = fixed_distance(world, x, y, z)
     return out
 

@@ -22,7 +22,7 @@ JAW_JOINTS = ("jaw_left_joint", "jaw_right_joint")
 CUP_JOINT = "cup_slide_joint"
 ITEM_LINK = "held item"
 NEVER_M = 0.03
-"""Links that come no nearer to each other than this in any configuration of the survey are never checked against each other."""
+"""Links that no configuration of the survey brings nearer to each other than this are never checked against each other."""
 SURVEY = 1500
 """Random configurations from which a robot's own overlaps and swing are measured."""
 CLUSTER = 7
@@ -239,7 +239,7 @@ class RobotModel:
         for b in range(len(chain.parent)):
             carrier[b] = kept.index(b) if b in kept else carrier[chain.parent[b]]
         parent = np.array([-1 if b == 0 else carrier[chain.parent[b]] for b in kept], dtype=np.int64)
-        return Chain(parent, *(np.ascontiguousarray(part[kept]) for part in chain[1:])), carrier
+        return Chain(parent, chain.joint[kept], chain.kind[kept], chain.offset[kept], chain.axis[kept]), carrier
 
     def rigid_hand(self, spheres: Spheres, jaw_opening: float, cup_extended: bool) -> Spheres:
         """The spheres with the hand's joints standing still, riding on the bodies of :attr:`arm`."""

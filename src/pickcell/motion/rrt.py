@@ -45,15 +45,33 @@ def _toward(q_from, q_to, distance, step, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def rrt_connect(checker, start, goals, max_nodes, step, seed):  # type: ignore[no-untyped-def]
-    """A path (K, n) from ``start`` (n,) to one of ``goals`` (G, n), best tried first, and the goal's index; (0, n) and -1
-    when none was found with ``max_nodes`` nodes per tree. ``step``: metres of robot motion per extension."""
+def _at_once(checker, start, goals, guides):  # type: ignore[no-untyped-def]
+    """A path straight to a goal, or over one of ``guides`` (K, n), and the goal's index; (0, n) and -1 if there is none."""
     n = start.shape[0]
     for g in range(goals.shape[0]):
         if edge_free(checker, start, goals[g]):
             out = np.empty((2, n))
             out[0], out[1] = start, goals[g]
             return out, g
+    for k in range(guides.shape[0]):
+        if edge_free(checker, start, guides[k]):
+            for g in range(goals.shape[0]):
+                if edge_free(checker, guides[k], goals[g]):
+                    out = np.empty((3, n))
+                    out[0], out[1], out[2] = start, guides[k], goals[g]
+                    return out, g
+    return np.empty((0, n)), -1
+
+
+@njit(cache=True, nogil=True)
+def rrt_connect(checker, start, goals, guides, max_nodes, step, seed):  # type: ignore[no-untyped-def]
+    """A path (K, n) from ``start`` (n,) to one of ``goals`` (G, n), best tried first, and the goal's index; (0, n) and -1
+    when none was found with ``max_nodes`` nodes per tree. ``guides`` (K, n): over which to try to pass before searching at
+    random. ``step``: metres of robot motion per extension."""
+    n = start.shape[0]
+    path, which = _at_once(checker, start, goals, guides)
+    if which >= 0:
+        return path, which
     np.random.seed(seed)
     weight = checker.reach
     samples = 4 * max_nodes

@@ -94,25 +94,25 @@ def _refined_link(world, m_fixed, m_seen, first, last, shape, placed, bodies, b)
 
 @njit(cache=True, nogil=True)
 def _refined_pair(m, of_a, of_b, shape, placed, bodies, a, b):  # type: ignore[no-untyped-def]
-    """Gap less ``m`` between the clusters ``of_a`` of body ``a`` and ``of_b`` of body ``b``, at most CEILING_M; stops below 0."""
+    """Gap less ``m`` of the clusters ``of_a`` of body ``a`` to ``of_b`` of body ``b``, at most CEILING_M; stops below 0."""
     cluster_ball, start, centre, radius = shape
     balls, points, has_points = placed
     best = CEILING_M + m
     for k in range(of_a[0], of_a[1]):
         x, y, z, r = balls[k, 0], balls[k, 1], balls[k, 2], cluster_ball[k, 3]
-        for l in range(of_b[0], of_b[1]):
-            reach = r + cluster_ball[l, 3] + best
-            if (x - balls[l, 0]) ** 2 + (y - balls[l, 1]) ** 2 + (z - balls[l, 2]) ** 2 > reach * reach:
+        for n in range(of_b[0], of_b[1]):
+            reach = r + cluster_ball[n, 3] + best
+            if (x - balls[n, 0]) ** 2 + (y - balls[n, 1]) ** 2 + (z - balls[n, 2]) ** 2 > reach * reach:
                 continue
             if not has_points[k]:
                 _place(centre, start[k], start[k + 1], bodies, a, points)
                 has_points[k] = True
-            if not has_points[l]:
-                _place(centre, start[l], start[l + 1], bodies, b, points)
-                has_points[l] = True
+            if not has_points[n]:
+                _place(centre, start[n], start[n + 1], bodies, b, points)
+                has_points[n] = True
             for s in range(start[k], start[k + 1]):
                 px, py, pz, pr = points[s, 0], points[s, 1], points[s, 2], radius[s]
-                for t in range(start[l], start[l + 1]):
+                for t in range(start[n], start[n + 1]):
                     d2 = (px - points[t, 0]) ** 2 + (py - points[t, 1]) ** 2 + (pz - points[t, 2]) ** 2
                     reach = max(pr + radius[t] + best, 0.0)
                     if d2 < reach * reach:
@@ -124,8 +124,8 @@ def _refined_pair(m, of_a, of_b, shape, placed, bodies, a, b):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def _look(checker, bodies, wanted, scratch, gaps):  # type: ignore[no-untyped-def]
-    """Clearances of the ``wanted`` (L + P,) links and pairs into ``gaps``; lower bounds of them above ROUGH_M. False, and the
-    rest left out, as soon as one is negative.
+    """Clearances of the ``wanted`` (L + P,) links and pairs into ``gaps``; lower bounds of them above ROUGH_M. False, and
+    the rest left out, as soon as one is negative.
 
     All in one function: taking an array out of the checker counts a reference, which costs more than a look at a ball.
     """
@@ -146,7 +146,9 @@ def _look(checker, bodies, wanted, scratch, gaps):  # type: ignore[no-untyped-de
             continue
         if k < links:
             g = k
-            gap = least_distance(world, m_fixed[g], m_seen[g], FAR_M, centres[g, 0], centres[g, 1], centres[g, 2]) - ball[g, 3]
+            gap = (
+                least_distance(world, m_fixed[g], m_seen[g], FAR_M, centres[g, 0], centres[g, 1], centres[g, 2]) - ball[g, 3]
+            )
             if gap <= ROUGH_M:
                 if not has_balls[g]:
                     _place(cluster_ball, cluster[g], cluster[g + 1], bodies, body[g], balls)
@@ -198,7 +200,7 @@ def _watched(margins, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _twists(chain, bodies, dq, out):  # type: ignore[no-untyped-def]
-    """Angular velocity, and velocity of the origin, of every body (B, 2, 3) when the joints move by ``dq`` (n,) in unit time."""
+    """Angular velocity, and velocity of the origin, of every body (B, 2, 3) when joints move by ``dq`` (n,) in unit time."""
     out[0] = 0.0
     for b in range(1, chain.parent.shape[0]):
         X, P, u, w = bodies[b], bodies[chain.parent[b]], out[b], out[chain.parent[b]]
@@ -232,8 +234,19 @@ def _speeds(spheres, bodies, twists, wanted, out):  # type: ignore[no-untyped-de
         px = bodies[b, 0, 0] * ball[g, 0] + bodies[b, 0, 1] * ball[g, 1] + bodies[b, 0, 2] * ball[g, 2]
         py = bodies[b, 1, 0] * ball[g, 0] + bodies[b, 1, 1] * ball[g, 1] + bodies[b, 1, 2] * ball[g, 2]
         pz = bodies[b, 2, 0] * ball[g, 0] + bodies[b, 2, 1] * ball[g, 1] + bodies[b, 2, 2] * ball[g, 2]
-        qx, qy, qz = px + bodies[b, 0, 3] - bodies[o, 0, 3], py + bodies[b, 1, 3] - bodies[o, 1, 3], pz + bodies[b, 2, 3] - bodies[o, 2, 3]
-        ux, uy, uz, wx, wy, wz = twists[b, 0, 0], twists[b, 0, 1], twists[b, 0, 2], twists[o, 0, 0], twists[o, 0, 1], twists[o, 0, 2]
+        qx, qy, qz = (
+            px + bodies[b, 0, 3] - bodies[o, 0, 3],
+            py + bodies[b, 1, 3] - bodies[o, 1, 3],
+            pz + bodies[b, 2, 3] - bodies[o, 2, 3],
+        )
+        ux, uy, uz, wx, wy, wz = (
+            twists[b, 0, 0],
+            twists[b, 0, 1],
+            twists[b, 0, 2],
+            twists[o, 0, 0],
+            twists[o, 0, 1],
+            twists[o, 0, 2],
+        )
         vx = twists[b, 1, 0] + uy * pz - uz * py - twists[o, 1, 0] - wy * qz + wz * qy
         vy = twists[b, 1, 1] + uz * px - ux * pz - twists[o, 1, 1] - wz * qx + wx * qz
         vz = twists[b, 1, 2] + ux * py - uy * px - twists[o, 1, 2] - wx * qy + wy * qx

@@ -101,15 +101,46 @@ def peak_tool_acceleration(tool, qs, dt):  # type: ignore[no-untyped-def]
     return np.sqrt(peak) / (dt * dt)
 
 
-def join_states(
-    start: tuple[Array, Array, Array], end: tuple[Array, Array, Array], limits: tuple[Array, Array, Array]
-) -> Motion | None:
-    """Time-optimal jerk-limited motion between two full states, its duration rounded up to the grid. None if impossible."""
+@njit(cache=True, nogil=True)
+def _sampled(brake, phases, knots, count, dt):  # type: ignore[no-untyped-def]
+    """Position, velocity and acceleration (3, count, n) of jerk-wise constant profiles on a grid.
+
+    ``brake`` (n, 5, 2): durations, position, velocity, acceleration, jerk of what brings a state back inside its limits.
+    ``phases`` (n, 2, 7): durations and jerks of the profile, ``knots`` (n, 3, 8): position, velocity, acceleration at their
+    starts and at the end.
+    """
+    n = brake.shape[0]
+    out = np.empty((3, count, n))
+    for d in range(n):
+        before = brake[d, 0, 0] + brake[d, 0, 1]
+        for k in range(count):
+            t = k * dt
+            if t < before:
+                s = 0 if t < brake[d, 0, 0] else 1
+                t -= s * brake[d, 0, 0]
+                p, v, a, j = brake[d, 1, s], brake[d, 2, s], brake[d, 3, s], brake[d, 4, s]
+            else:
+                t -= before
+                s = 0
+                while s < 7 and t >= phases[d, 0, s]:
+                    t -= phases[d, 0, s]
+                    s += 1
+                p, v, a = knots[d, 0, s], knots[d, 1, s], knots[d, 2, s]
+                j = phases[d, 1, s] if s < 7 else 0.0
+            out[0, k, d] = p + t * (v + t * (a / 2.0 + t * j / 6.0))
+            out[1, k, d] = v + t * (a + t * j / 2.0)
+            out[2, k, d] = a + t * j
+    return out
+
+
+def join_states(start: State, end: State, limits: State, shorter_than: int | None = None) -> Motion | None:
+    """Time-optimal jerk-limited motion between two full states, its duration rounded up to the grid. None if impossible, or
+    when it would take ``shorter_than`` steps of the grid or more."""
     n = len(start[0])
     given = ruckig.InputParameter(n)
-    given.current_position, given.current_velocity, given.current_acceleration = (list(v) for v in start)
-    given.target_position, given.target_velocity, given.target_acceleration = (list(v) for v in end)
-    given.max_velocity, given.max_acceleration, given.max_jerk = (list(v) for v in limits)
+    given.current_position, given.current_velocity, given.current_acceleration = (v.tolist() for v in start)
+    given.target_position, given.target_velocity, given.target_acceleration = (v.tolist() for v in end)
+    given.max_velocity, given.max_acceleration, given.max_jerk = (v.tolist() for v in limits)
     given.duration_discretization = ruckig.DurationDiscretization.Discrete
     found = ruckig.Trajectory(n)
     try:
@@ -118,12 +149,25 @@ def join_states(
         return None
     if result not in (ruckig.Result.Working, ruckig.Result.Finished):
         return None
-    count = round(found.duration / DT_S) + 1
-    states = np.array([found.at_time(k * DT_S) for k in range(count)]).reshape(count, 3, n)
-    motion = Motion(states[:, 0].copy(), states[:, 1].copy(), states[:, 2].copy())
+    steps = round(found.duration / DT_S)
+    if shorter_than is not None and steps >= shorter_than:
+        return None
+    motion = sampled(found)
     for values, target in ((motion.position, end[0]), (motion.velocity, end[1]), (motion.acceleration, end[2])):
         values[-1] = target  # exact, where ruckig is within rounding
     return motion
+
+
+NO_BRAKE = ((0.0, 0.0),) * 5
+
+
+def sampled(found: ruckig.Trajectory) -> Motion:
+    """A trajectory of ruckig's on the grid."""
+    profiles = found.profiles[0]
+    brakes = [p.brake for p in profiles]
+    brake = np.array([(b.t, b.p, b.v, b.a, b.j) if b.duration > 0.0 else NO_BRAKE for b in brakes])
+    phases, knots = np.array([(p.t, p.j) for p in profiles]), np.array([(p.p, p.v, p.a) for p in profiles])
+    return Motion(*_sampled(brake, phases, knots, round(found.duration / DT_S) + 1, DT_S))
 
 
 def _stop_to_stop(a: Array, b: Array, limits: JointLimits, slow: float) -> Motion:
@@ -163,34 +207,38 @@ def along_vertices(path: Array, limits: JointLimits, tool: Tool, tool_cap: float
     return motion
 
 
+HARDER = 1.15
+"""By how much more than the last join the next one tries."""
 VELOCITY_SLACK = 1.0 + 1e-7
 """Share of a velocity limit that rounding may exceed."""
 
 
-def _join(motion: Motion, i: int, j: int, limits: JointLimits, tool: Tool, tool_cap: float) -> Motion | None:
-    """A quicker way from state i to state j of the motion under all limits but collision; None when there is none."""
+def _join(
+    motion: Motion, i: int, j: int, limits: JointLimits, tool: Tool, tool_cap: float, soft: float
+) -> tuple[Motion | None, float]:
+    """A quicker way from state i to state j of the motion under all limits but collision; None when there is none. ``soft``:
+    share of the joints' acceleration that is tried first; returned is the one that kept the tool under its cap."""
     start = (motion.position[i], motion.velocity[i], motion.acceleration[i])
     end = (motion.position[j], motion.velocity[j], motion.acceleration[j])
-    soft = 1.0
     for _ in range(3):
         # Scaling acceleration and jerk down keeps the tool under its cap; both end states must stay inside the limits.
         room = np.maximum(limits.acceleration * soft, 1.001 * np.maximum(np.abs(start[2]), np.abs(end[2])))
         room = np.minimum(room, limits.acceleration)
-        leg = join_states(start, end, (limits.velocity, room, limits.jerk * max(soft, 0.3)))
-        if leg is None or len(leg.position) - 1 >= j - i:
-            return None
+        leg = join_states(start, end, (limits.velocity, room, limits.jerk * max(soft, 0.3)), j - i)
+        if leg is None:
+            return None, soft
         if np.any(leg.position < limits.lower) or np.any(leg.position > limits.upper):
-            return None
+            return None, soft
         # from a state near the velocity limit that still accelerates, the join overshoots it; many joins would add up
         if np.any(np.abs(leg.velocity) > VELOCITY_SLACK * limits.velocity):
-            return None
+            return None, soft
         # one state more on either side: the second difference across the joints counts too
         window = np.vstack([motion.position[max(i - 1, 0) : i], leg.position, motion.position[j + 1 : j + 2]])
         peak = peak_tool_acceleration(tool, np.ascontiguousarray(window), DT_S)
         if peak <= tool_cap:
-            return leg
+            return leg, soft
         soft *= 0.95 * tool_cap / peak
-    return None
+    return None, soft
 
 
 def shorten(
@@ -198,9 +246,10 @@ def shorten(
 ) -> Motion:
     """Time-domain shortcutting (Hauser & Ng-Thow-Hing 2010): join two random states anew, keep what is quicker and free.
 
-    Every result starts and ends in the same states as ``motion`` and never exceeds a limit that it kept.
+    Every result starts and ends in the same states as ``motion`` and never exceeds a limit that it kept. How softly a join
+    had to be made is where the next one begins: of one motion's, most have to be made alike.
     """
-    best = motion
+    best, soft = motion, 1.0
     for attempt in range(tries):
         last = len(best.position) - 1
         if last < 6:
@@ -211,8 +260,11 @@ def shorten(
             i, j = sorted(int(v) for v in rng.integers(0, last + 1, 2))
         if j - i < 6:
             continue
-        leg = _join(best, i, j, limits, tool, tool_cap)
-        if leg is None or not samples_free(checker, np.ascontiguousarray(leg.position)):
+        leg, used = _join(best, i, j, limits, tool, tool_cap, soft)
+        if leg is None:
+            continue
+        soft = min(1.0, HARDER * used)
+        if not samples_free(checker, np.ascontiguousarray(leg.position)):
             continue
         best = best.part(0, i).then(leg).then(best.part(j, last))
     return best
