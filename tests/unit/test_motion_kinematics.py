@@ -8,7 +8,7 @@ from motion_cells import ARMS, cell, robot, urdf
 
 from pickcell.geometry import inverse, transform_points
 from pickcell.motion import RobotModel
-from pickcell.motion.spheres import BULGE_MAX_M, SLACK_M, cover_cloud, cover_link
+from pickcell.motion.spheres import COMMON_FIT, cover_cloud, cover_link
 from pickcell.motion.urdf import Shape, UrdfError, parse_urdf
 
 TWO_LINK = """<robot name="r"><link name="base_link"/><link name="a"/><link name="b"/>
@@ -113,11 +113,11 @@ def test_spheres_cover_every_link_and_bulge_little(arm):
         spheres = cover_link(shapes)
         points = np.vstack([surface_points(s, rng) for s in shapes])
         gap = np.min(np.linalg.norm(points[:, None] - spheres[None, :, :3], axis=2) - spheres[:, 3], axis=1)
-        assert gap.max() < SLACK_M + 0.003, link  # the cover was fitted on other samples of the surface
+        assert gap.max() < COMMON_FIT.slack_m + 0.003, link  # the cover was fitted on other samples of the surface
         directions = trimesh.creation.icosphere(subdivisions=2).vertices
         shells = (spheres[:, None, :3] + spheres[:, None, 3:] * directions[None]).reshape(-1, 3)
         out = np.min([outside(s, shells) for s in shapes], axis=0)
-        assert out.max() <= BULGE_MAX_M + 1e-9, link
+        assert out.max() <= COMMON_FIT.bulge_max_m + 1e-9, link
 
 
 def outside(shape, points):
@@ -187,7 +187,7 @@ def test_mesh_shapes_are_covered_by_their_hull(tmp_path):
     spheres = cover_link([shape])
     corners = np.array([[0.2 + 0.05 * i, 0.03 * j, 0.02 * k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
     gap = np.min(np.linalg.norm(corners[:, None] - spheres[None, :, :3], axis=2) - spheres[:, 3], axis=1)
-    assert gap.max() < SLACK_M + 1e-9
+    assert gap.max() < COMMON_FIT.slack_m + 1e-9
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pickcell.geometry import Pose, transform_points
 from pickcell.motion.chain import PRISMATIC, REVOLUTE, Chain, body_poses, frame_pose, frame_poses, jacobian
-from pickcell.motion.spheres import cover_cloud, cover_link
+from pickcell.motion.spheres import COMMON_FIT, Fit, cover_cloud, cover_link
 from pickcell.motion.urdf import MOVING, Urdf, UrdfError, parse_urdf
 
 Array = NDArray[np.float64]
@@ -173,6 +173,7 @@ class RobotModel:
         jaw_joints: tuple[str, ...] = JAW_JOINTS,
         cup_joint: str = CUP_JOINT,
         mesh_roots: Sequence[Path] = (),
+        fit: Fit = COMMON_FIT,
     ) -> None:
         parsed = parse_urdf(urdf, mesh_roots)
         for name in arm_joints:
@@ -197,16 +198,16 @@ class RobotModel:
             raise UrdfError("arm joints need upper > lower limits and velocity limits > 0")
         self.chain, self.frames = _build_chain(parsed, [j.name for j in joints])
         self.arm, self._carrier = self._arm_only()
-        self.spheres_local, self.links = self._fit(parsed)
+        self.spheres_local, self.links = self._fitted(parsed, fit)
         self._finish_pairs()
 
-    def _fit(self, parsed: Urdf) -> tuple[Spheres, tuple[str, ...]]:
+    def _fitted(self, parsed: Urdf, fit: Fit) -> tuple[Spheres, tuple[str, ...]]:
         blocks: list[Array] = []
         names: list[str] = []
         for link, shapes in parsed.links.items():
             if shapes:
                 _, X = self.frames[link]
-                local = cover_link(shapes)
+                local = cover_link(shapes, fit)
                 local[:, :3] = transform_points(X, local[:, :3])
                 blocks.append(local)
                 names.append(link)

@@ -1,12 +1,13 @@
-"""Collision shapes as few spheres: every surface point lies within SLACK_M of a sphere, no sphere bulges far out.
+"""Collision shapes as few spheres: every surface point lies within a slack of a sphere, no sphere bulges far out.
 
 Candidates are lattice points inside the shape with the radius of their inscribed ball plus an allowed bulge; a greedy set
-cover (Chvatal 1979) of surface samples picks few of them. The planner's margin pays for SLACK_M.
+cover (Chvatal 1979) of surface samples picks few of them. The planner's margin pays for the slack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import trimesh
@@ -17,8 +18,6 @@ from scipy.spatial.distance import cdist
 from pickcell.geometry import inverse, make_pose, transform_points
 from pickcell.motion.urdf import Shape
 
-SLACK_M = 0.004
-BULGE_MIN_M, BULGE_MAX_M, BULGE_SHARE = 0.0035, 0.018, 0.15
 MAX_CANDIDATES, MAX_SAMPLES = 1500, 2000
 SAMPLE_SPACING_M = 0.012
 SHARP_RAD, EDGE_SPACING_M = 0.5, 0.006
@@ -27,6 +26,24 @@ Array = NDArray[np.float64]
 DIRECTIONS: Array = np.asarray(trimesh.creation.icosphere(subdivisions=1).vertices, dtype=float)
 """(42, 3) unit vectors spread over the sphere."""
 Depth = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How closely spheres follow a shape. Closer takes more of them."""
+
+    slack_m: float = 0.004
+    """Every surface point lies within this of a sphere: the planner's margin pays for it."""
+    bulge_min_m: float = 0.0035
+    bulge_max_m: float = 0.018
+    """No sphere stands out further than this."""
+    bulge_share: float = 0.15
+    """Of a shape's middle side: how far spheres may stand out of it, within those two."""
+
+
+COMMON_FIT = Fit()
+CLOSE_FIT = Fit(slack_m=0.0025, bulge_min_m=0.002, bulge_max_m=0.006, bulge_share=0.06)
+"""For tight places, at a few times the cost of a check."""
 
 
 def _box(size: Array) -> tuple[Depth, Array, Array]:
@@ -97,9 +114,9 @@ def _lattice(half: Array, spacing: float) -> Array:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def _greedy(centres: Array, radii: Array, samples: Array, lonely_radius: Array) -> Array:
-    """Pick spheres (k, 4) until every sample is within SLACK_M of one; samples nobody reaches get their own."""
-    covers = cdist(centres, samples) <= (radii + SLACK_M)[:, None]
+def _greedy(centres: Array, radii: Array, samples: Array, lonely_radius: Array, slack_m: float) -> Array:
+    """Pick spheres (k, 4) until every sample is within ``slack_m`` of one; samples nobody reaches get their own."""
+    covers = cdist(centres, samples) <= (radii + slack_m)[:, None]
     open_ = np.ones(len(samples), dtype=bool)
     gain = covers.sum(axis=1)
     chosen: list[Array] = []
@@ -108,7 +125,7 @@ def _greedy(centres: Array, radii: Array, samples: Array, lonely_radius: Array) 
         if gain[best] == 0:
             first = int(np.argmax(open_))
             chosen.append(np.append(samples[first], lonely_radius[first]))
-            newly = open_ & (np.linalg.norm(samples - samples[first], axis=1) <= lonely_radius[first] + SLACK_M)
+            newly = open_ & (np.linalg.norm(samples - samples[first], axis=1) <= lonely_radius[first] + slack_m)
         else:
             chosen.append(np.append(centres[best], radii[best]))
             newly = open_ & covers[best]
@@ -135,7 +152,7 @@ def _local(shape: Shape) -> tuple[Depth, Array, Array]:
     return (lambda p: depth(transform_points(X_back, p))), half, transform_points(X, samples)
 
 
-def cover_link(shapes: Sequence[Shape]) -> Array:
+def cover_link(shapes: Sequence[Shape], fit: Fit = COMMON_FIT) -> Array:
     """Spheres (k, 4) = centre (m, link frame) and radius that cover all collision shapes of a link; meshes by their hull.
 
     Surface inside another shape of the link needs no cover, and inscribed balls grow through where shapes overlap.
@@ -143,11 +160,13 @@ def cover_link(shapes: Sequence[Shape]) -> Array:
     if len(shapes) == 1 and shapes[0].kind == "sphere":
         return np.append(shapes[0].X_link_shape[:3, 3], shapes[0].size[0])[None, :]
     parts = [_local(s) for s in shapes]
-    bulges = [float(np.clip(BULGE_SHARE * 2.0 * np.sort(half)[1], BULGE_MIN_M, BULGE_MAX_M)) for _, half, _ in parts]
+    bulges = [
+        float(np.clip(fit.bulge_share * 2.0 * np.sort(half)[1], fit.bulge_min_m, fit.bulge_max_m)) for _, half, _ in parts
+    ]
     centres, radii, samples, reach = [], [], [], []
     for k, ((depth, half, surface), bulge) in enumerate(zip(parts, bulges)):
         X = shapes[k].X_link_shape
-        points = transform_points(X, _lattice(half, bulge + SLACK_M) + _mesh_centre(shapes[k]))
+        points = transform_points(X, _lattice(half, bulge + fit.slack_m) + _mesh_centre(shapes[k]))
         own = depth(points)
         points, own = points[own >= 0.0], own[own >= 0.0]
         inside = np.max([own, *(d(points) for j, (d, _, _) in enumerate(parts) if j != k)], axis=0)
@@ -156,7 +175,7 @@ def cover_link(shapes: Sequence[Shape]) -> Array:
         buried = np.max([np.full(len(surface), -1.0), *(d(surface) for j, (d, _, _) in enumerate(parts) if j != k)], axis=0)
         samples.append(surface[buried < 1e-4])
         reach.append(np.full(len(samples[-1]), bulge))
-    return _greedy(np.vstack(centres), np.concatenate(radii), np.vstack(samples), np.concatenate(reach))
+    return _greedy(np.vstack(centres), np.concatenate(radii), np.vstack(samples), np.concatenate(reach), fit.slack_m)
 
 
 INWARD_SHARES = np.linspace(0.0, 0.9, 7)

@@ -79,7 +79,12 @@ class ExactScene:
         does not read."""
         full = pinocchio.buildModelFromXML(urdf)
         roots = [str(meshes)] if meshes is not None else []
-        shapes = pinocchio.buildGeomFromUrdfString(full, urdf, pinocchio.GeometryType.COLLISION, roots)
+        collision = pinocchio.GeometryType.COLLISION
+        shapes = pinocchio.buildGeomFromUrdfString(full, urdf, collision, package_dirs=roots)
+        for geometry in shapes.geometryObjects:
+            if isinstance(geometry.geometry, coal.BVHModelBase):  # meshes by their convex hull
+                geometry.geometry.buildConvexHull(True, "Qt")
+                geometry.geometry = geometry.geometry.convex
         rest = pinocchio.neutral(full)
         for name, value in (still or {}).items():
             if full.existJointName(name):
