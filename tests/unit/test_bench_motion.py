@@ -86,7 +86,7 @@ def test_fields_of_solids_are_their_distances():
         Solid("ball", "sphere", make_pose((0.0, -0.3, 0.1)), (0.07,)),
     ]
     world = solid_world(solids, np.full(3, -0.6), np.full(3, 0.6), 0.02)
-    value = lambda p: world.fixed[tuple(np.floor((np.asarray(p) + 0.6) / 0.02).astype(int))]  # noqa: E731
+    value = lambda p: world.fixed[tuple(np.floor((np.asarray(p) + 0.6) / 0.02).astype(int))]
     assert value((0.0, -0.3, 0.1)) < -0.05 and max(value((0.3, 0.0, 0.0)), value((-0.2, 0.1, 0.0))) < -0.015
     assert value((0.01, -0.29, 0.31)) == pytest.approx(0.14, abs=0.02)
 
@@ -147,5 +147,5 @@ def test_nothing_to_solve(tmp_path):
     with pytest.raises(ProblemError, match="no scene"):
         list(find_problems(tmp_path))
     (tmp_path / "scene0001.yaml").write_text("world: {}")
-    with pytest.raises(ProblemError, match="request0001.yaml is missing"):
+    with pytest.raises(ProblemError, match=r"request0001.yaml is missing"):
         list(find_problems(tmp_path))
