@@ -31,6 +31,8 @@ from pickcell.values import (
     PlacePlan,
     RgbdFrame,
     Scene,
+    VoxelGrid,
+    Watched,
 )
 from pickcell_sim.driver import SimDriver
 from pickcell_sim.ports import SimPorts
@@ -99,6 +101,8 @@ class InProcessCell:
         self.arm = ports
         self.hand = ports
         self.sensors = ports
+        self._following: tuple[int, ...] = ()
+        self._glanced: Outcome[Watched] | None = None
         self.scene = self
         self.grasp = self
         self.motion = self
@@ -148,6 +152,24 @@ class InProcessCell:
             self.stopwatch.add(stage, ms)
         return seen
 
+    def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
+        """A world without cameras has nothing to watch with."""
+        self._following, self._glanced = ids, None
+        if self.driver.cameras is None or not isinstance(self.perception, PerceptionPipeline):
+            return Outcome.failure(Code.NODE_LOST, "There are no cameras to watch with.")
+        return Outcome.success(None)
+
+    def glance(self) -> Outcome[Watched] | None:
+        """Watching runs beside everything else: it costs the cell no time, but what it says is of the glance before."""
+        if not isinstance(self.perception, PerceptionPipeline):
+            return None
+        frames = [f for f in (self.driver.capture(camera.name) for camera in self.cell.fixed_cameras) if f is not None]
+        start = time.perf_counter()
+        watched = self.perception.watch(frames, self._joints(), self.driver.now_s, self._following)
+        self.stopwatch.add("watch", 1e3 * (time.perf_counter() - start))
+        before, self._glanced = self._glanced, watched
+        return before
+
     # -- GraspPort ---------------------------------------------------------------------------------------------------
     def select(self, scene: Scene, instance_id: int, sku: str) -> Outcome[GraspDecision]:
         return self._timed("select", lambda: self.selector.select(scene, instance_id, sku))
@@ -167,6 +189,11 @@ class InProcessCell:
 
     def plan_home(self, scene: Scene | None, held: HeldItem | None = None) -> Outcome[JointTrajectory]:
         return self._timed("plan_home", lambda: self.planner.plan_home(self._q(), scene, held))
+
+    def still_free(
+        self, trajectory: JointTrajectory, from_s: float, occupancy: VoxelGrid, grasp: GraspCandidate
+    ) -> Outcome[None]:
+        return self.planner.still_free(trajectory, from_s, occupancy, grasp)
 
     def plan_retreat(self, distance_m: float) -> Outcome[JointTrajectory]:
         return self._timed("plan_retreat", lambda: self.planner.plan_retreat(self._q(), distance_m))

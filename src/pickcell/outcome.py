@@ -64,6 +64,9 @@ class Code(str, Enum):
     NO_PATH = "no_path"
     MOTION_ABORTED = "motion_aborted"
     UNEXPECTED_CONTACT = "unexpected_contact"
+    # seen while moving
+    TARGET_MOVED = "target_moved"
+    PATH_BLOCKED = "path_blocked"
     # the hold
     MISSED = "missed"
     SEAL_NOT_MADE = "seal_not_made"
@@ -127,6 +130,10 @@ CODES: dict[Code, CodeInfo] = {
     Code.UNEXPECTED_CONTACT: CodeInfo(
         Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The wrist felt a force where none was expected."
     ),
+    Code.TARGET_MOVED: CodeInfo(
+        Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The item was seen to move while the hand was on its way to it."
+    ),
+    Code.PATH_BLOCKED: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "Something was seen to come into the arm's way."),
     Code.MISSED: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The hand closed on nothing."),
     Code.SEAL_NOT_MADE: CodeInfo(Recovery.NEXT_GRASP, Stage.OBSERVE, "The cup did not seal on the surface."),
     Code.SEAL_LOST: CodeInfo(Recovery.OBSERVE_AGAIN, Stage.OBSERVE, "The seal broke while the item was held."),

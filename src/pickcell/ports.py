@@ -20,6 +20,8 @@ from pickcell.values import (
     PlacePlan,
     RobotReading,
     Scene,
+    VoxelGrid,
+    Watched,
 )
 
 StopWhen = Callable[[RobotReading], str | None]
@@ -39,6 +41,13 @@ class ScenePort(Protocol):
         """Look at both totes with frames captured after ``not_before_s``; ``manifest``: SKU -> count in the source tote.
 
         SCENE_EMPTY (nothing in the source tote) carries its scene all the same; other failures carry none."""
+
+    def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
+        """Watch these instances of the last look from now on, until the next one. SCENE_EMPTY without a look, NODE_LOST
+        where nobody can watch."""
+
+    def glance(self) -> Outcome[Watched] | None:
+        """What was seen of them last, without waiting; None before there is anything, or anything new."""
 
 
 class GraspPort(Protocol):
@@ -64,6 +73,12 @@ class MotionPort(Protocol):
 
     def plan_retreat(self, distance_m: float) -> Outcome[JointTrajectory]:
         """Straight up from where the arm is, by up to ``distance_m`` as far as the joints allow."""
+
+    def still_free(
+        self, trajectory: JointTrajectory, from_s: float, occupancy: VoxelGrid, grasp: GraspCandidate
+    ) -> Outcome[None]:
+        """Whether the rest of a free motion to a grasp, from ``from_s`` into it, hits nothing of what is seen now.
+        PATH_BLOCKED when it does. Success where nobody can tell."""
 
 
 class ArmPort(Protocol):

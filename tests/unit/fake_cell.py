@@ -28,6 +28,7 @@ from pickcell.values import (
     ShapeEstimate,
     Tool,
     VoxelGrid,
+    Watched,
     Wrench,
 )
 
@@ -97,6 +98,9 @@ class FakeCell:
         self.at_place = False
         self.estop = False
         self.stopped = 0
+        self.followed: tuple[int, ...] = ()
+        self.glances: list[Outcome[Watched] | None] = []
+        self.way: Outcome[None] = Outcome.success(None)
         self.stop_reason: Outcome[None] = Outcome.success(None)
 
     def _count(self, name: str) -> int:
@@ -130,6 +134,14 @@ class FakeCell:
             heights[tote] = HeightMap(np.eye(4), 0.01, height)
         scene = Scene(self.now, instances, VoxelGrid(np.zeros(3), 0.01, np.zeros((2, 2, 2))), heights)
         return Outcome.success(scene) if instances else Outcome(Code.SCENE_EMPTY, "Empty.", scene)
+
+    def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
+        self.followed = ids
+        return Outcome.success(None)
+
+    def glance(self) -> Outcome[Watched] | None:
+        """What a test has put there to be seen, one after another."""
+        return self.glances.pop(0) if self.glances else None
 
     # grasp
     def learn(self, candidate: GraspCandidate, sku: str, code: Code) -> None:
@@ -168,6 +180,9 @@ class FakeCell:
 
     def plan_retreat(self, distance_m: float) -> Outcome[JointTrajectory]:
         return Outcome.success(trajectory(0.3))
+
+    def still_free(self, trajectory, from_s, occupancy, grasp) -> Outcome[None]:
+        return self.way
 
     # arm
     def execute(self, trajectory: JointTrajectory, stop_when=None) -> Outcome[str]:

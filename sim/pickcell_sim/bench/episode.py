@@ -132,7 +132,7 @@ def run_job(job: EpisodeJob) -> EpisodeFiles:
 
 def _setup(job: EpisodeJob) -> Setup:
     charge = charge_of(job.clock, job.stage_times)
-    return Setup(job.strategy, job.perception, job.suite.fill, charge, job.suite.attempts, job.suite.moved)
+    return Setup(job.strategy, job.perception, job.suite.fill, charge, job.suite.attempts, job.suite.moved, job.suite.guard)
 
 
 class _Run:

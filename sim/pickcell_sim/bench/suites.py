@@ -110,6 +110,8 @@ class Suite(Strict):
     """Grasps that the cell may try per pick."""
     moved: Annotated[int, Field(ge=0, le=20)] = 0
     """Neighbours that the cell may move out of the way of one item."""
+    guard: bool = False
+    """Watch target and way while the hand is on its way."""
     n: Annotated[int, Field(ge=1)] = 100
     """Items asked for (or presented, protocol ``clear``) when the command says nothing else."""
 

@@ -16,6 +16,7 @@ from pickcell.description import expand_urdf
 from pickcell.outcome import CODES, Code, Recovery
 from pickcell.perception import PerceptionPipeline
 from pickcell.segmentation.choose import GEOMETRIC, LEARNED
+from pickcell.task.guard import GuardConfig
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
@@ -68,6 +69,8 @@ class Setup:
     """Grasps that the cell may try per pick."""
     moved: int = 0
     """Neighbours that it may move out of the way of one item."""
+    guard: bool = False
+    """Watch target and way while the hand is on its way."""
 
 
 class Trial:
@@ -104,7 +107,9 @@ class Trial:
             self.ports = InProcessCell(
                 self.driver, cell, catalogue, perception=perception, selector=selector, charge=setup.charge
             )
-            config = task_config or TaskConfig(max_attempts=setup.attempts, max_moved=setup.moved)
+            config = task_config or TaskConfig(
+                max_attempts=setup.attempts, max_moved=setup.moved, guard=GuardConfig() if setup.guard else None
+            )
             self.task = PickTask(self.ports, catalogue, self.ledger, config, workspace / "jobs")
             self.ports.rehearse(contents.manifest)
             self.ledger.set_manifest(contents.manifest).unwrap()

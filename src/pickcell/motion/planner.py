@@ -5,12 +5,13 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from pickcell.cell import CellConfig
+from pickcell.motion.ahead import way_ahead
 from pickcell.motion.approach import ApproachPlanner
 from pickcell.motion.carry import CarryPlanner
 from pickcell.motion.config import MotionConfig
 from pickcell.motion.core import MotionCore
 from pickcell.outcome import Outcome
-from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, JointTrajectory, PlacePlan, Scene
+from pickcell.values import ApproachPlan, GraspCandidate, HeldItem, JointTrajectory, PlacePlan, Scene, VoxelGrid
 
 
 class MotionPlanner:
@@ -49,6 +50,13 @@ class MotionPlanner:
     ) -> Outcome[JointTrajectory]:
         """To the cell's home; an arm that stands too near to something first moves straight out. Fails with NO_PATH."""
         return self._carry.home(self.core.start_state(q_start), scene, held)
+
+    def still_free(
+        self, trajectory: JointTrajectory, from_s: float, occupancy: VoxelGrid, grasp: GraspCandidate
+    ) -> Outcome[None]:
+        """Whether the rest of a free motion of the empty hand to ``grasp``, from ``from_s`` into it, hits anything of what
+        is seen now. Fails with PATH_BLOCKED."""
+        return way_ahead(self.core, trajectory, from_s, occupancy, grasp)
 
     def plan_retreat(self, q_start: ArrayLike, distance_m: float) -> Outcome[JointTrajectory]:
         """Straight up by up to ``distance_m``, as far as joints and furniture allow. Fails with UNREACHABLE when that is

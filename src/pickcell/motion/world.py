@@ -208,6 +208,12 @@ class SceneWorlds:
         clear_spheres(mask, scene.occupancy.origin, scene.occupancy.resolution_m, robot)
         return self._world(scene.occupancy, mask)
 
+    def seen_now(self, grid: VoxelGrid, robot: Array) -> World:
+        """What is seen to be occupied, less the robot; unseen space does not count."""
+        mask = self._mask(grid, False)
+        clear_spheres(mask, grid.origin, grid.resolution_m, robot)
+        return self._world(grid, mask)
+
     def without(self, scene: Scene | None, shape: ShapeEstimate | None, robot: Array, unknown: bool = False) -> World:
         """As :meth:`full`, less the voxels of an item given by its shape. ``unknown``: unseen space counts here too."""
         if scene is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pickcell.outcome import Code, Outcome, Recovery, Stage
 from pickcell.task.choice import Choice
+from pickcell.task.guard import ApproachGuard
 from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, hold_lost, holding, judge_weight, measured_mass_kg, sealed
 from pickcell.task.ledger import Place
@@ -32,7 +33,7 @@ SLIPPED_SHARE = 0.5
 LOST_SHARE = 0.5
 """... for every time that this tool has lost something from its hold in the same pick."""
 LOST_IN_FLIGHT = (Code.SEAL_LOST, Code.DROPPED)
-NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED)
+NOT_THE_GRASPS_FAULT = (Code.PAUSED, Code.TIMEOUT, Code.CANCELLED, Code.TARGET_MOVED, Code.PATH_BLOCKED)
 
 
 class Attempt(Choice):
@@ -45,6 +46,7 @@ class Attempt(Choice):
     width_at_grasp_m = 0.0
     give_m = 0.0
     """How much narrower the item is in the closed jaw than it looked."""
+    guard: ApproachGuard | None = None
 
     def run(self) -> Outcome[None]:
         """Observe to record. After a failure the arm stands, and the hand may still hold something."""
@@ -108,14 +110,21 @@ class Attempt(Choice):
         reading = self.ports.sensors.reading()
         if not reading.ok:
             return reading.failed_as()
-        return self.stages.move(plan.approach, self.stages.collision_watch(self.config.hold, reading.unwrap().wrench))
+        if self.config.guard is not None:
+            self.guard = ApproachGuard(self.ports, self.config.guard, scene, plan)
+        watch = self.stages.collision_watch(self.config.hold, reading.unwrap().wrench)
+        return self.stages.move(plan.approach, self._guarded(plan.approach, watch, way=True))
+
+    def _guarded(self, leg: JointTrajectory, watch: Watch, way: bool) -> Watch:
+        return self.guard.along(leg, watch, way) if self.guard is not None else watch
 
     def _grasp(self, scene: Scene, plan: ApproachPlan) -> Outcome[None]:
         tared = self.stages.rest_wrench(self.config.settle_s)
         if not tared.ok:
             return tared.failed_as()
         self.tare = tared.unwrap()
-        contact = self.stages.move(plan.contact, self._contact_watch(plan.candidate, self.tare))
+        watch = self._guarded(plan.contact, self._contact_watch(plan.candidate, self.tare), way=False)
+        contact = self.stages.move(plan.contact, watch)
         if not contact.ok and contact.code is not Code.UNEXPECTED_CONTACT:
             return contact
         if plan.candidate.tool is Tool.SUCTION:

@@ -18,6 +18,7 @@ from pickcell.ports import CellPorts
 from pickcell.task.aside import AsideTray
 from pickcell.task.attempt import Attempt
 from pickcell.task.clearing import HELD_DOWN, IN_THE_WAY, Clearing, Moves
+from pickcell.task.guard import GuardConfig
 from pickcell.task.held import Held
 from pickcell.task.hold import HoldConfig, holding
 from pickcell.task.ledger import Ledger, Place
@@ -48,6 +49,8 @@ class TaskConfig:
     """A failed grasp is not tried again within this distance."""
     retreat_m: float = 0.25
     hold: HoldConfig = field(default_factory=HoldConfig)
+    guard: GuardConfig | None = None
+    """Watches target and way while the hand is on its way (docs/motion.md); None: eyes closed."""
     max_moved: int = 0
     """Neighbours that may be moved out of the way of one item (docs/grasping.md); 0 leaves everything where it is."""
     free_chance: float = 0.25

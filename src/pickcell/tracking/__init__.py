@@ -2,7 +2,8 @@
 
 from pickcell.tracking.config import TrackingConfig
 from pickcell.tracking.identities import IdentityKeeper, KeeperConfig
-from pickcell.tracking.tracker import Track, Tracker, TrackState
-from pickcell.tracking.watch import Watch, Watched
+from pickcell.tracking.tracker import Tracker
+from pickcell.tracking.watch import Watch
+from pickcell.values import Track, TrackState, Watched
 
 __all__ = ["IdentityKeeper", "KeeperConfig", "Track", "TrackState", "Tracker", "TrackingConfig", "Watch", "Watched"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import cv2
 import numpy as np
@@ -21,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from pickcell.geometry import Pose
 from pickcell.tracking.agreement import COLOR_BLIND, Agreement, Sights, agreement, agreements, claim
 from pickcell.tracking.config import TrackingConfig
-from pickcell.values import Instance, PointCloud
+from pickcell.values import Instance, PointCloud, Track, TrackState
 
 UP = np.array([0.0, 0.0, 1.0])
 _LEVELS = 4
@@ -33,30 +32,6 @@ _CLIMBS = 2
 _START_DETAIL = 60
 """Points that take part in the coarse search."""
 _FINE_DETAIL = 120
-
-
-class TrackState(Enum):
-    """What is known of an item's place."""
-
-    STILL = "still"
-    MOVED = "moved"
-    """It was found elsewhere in this update."""
-    HIDDEN = "hidden"
-    """Too little of it is in sight; its last place is kept."""
-    LOST = "lost"
-    """It is not where it was, nor around there."""
-
-
-@dataclass(frozen=True)
-class Track:
-    """One item through time."""
-
-    id: int
-    X_base_start: Pose
-    """Its motion since the start: takes points of the first look to where they are now, both in ``base_link``."""
-    state: TrackState
-    score: float
-    """How well it agrees with the pictures there, 0..1."""
 
 
 @dataclass(frozen=True)

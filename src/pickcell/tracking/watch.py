@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,26 +25,13 @@ from pickcell.geometry import Pose, inverse
 from pickcell.outcome import Code, Outcome
 from pickcell.tracking.agreement import sights_of
 from pickcell.tracking.config import TrackingConfig
-from pickcell.tracking.tracker import Track, Tracker
-from pickcell.values import CameraHealth, CameraModel, Instance, RgbdFrame, VoxelGrid
+from pickcell.tracking.tracker import Tracker
+from pickcell.values import CameraHealth, CameraModel, Instance, RgbdFrame, Watched
 
 SKIP = 2
 """Every so many-th row and column of the pictures is used."""
 _NOWHERE = (np.eye(4), np.ones(3), np.zeros(3))
 """No region for which anything but the pictures speaks."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What a watching update found."""
-
-    stamp_s: float
-    """Capture time of the oldest frame in it."""
-    tracks: tuple[Track, ...]
-    occupancy: VoxelGrid
-    """The cell's workspace at planning resolution."""
-    cameras: tuple[CameraHealth, ...]
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Watch:

@@ -19,6 +19,7 @@ from pickcell.values.scene import (
     Voxel,
     VoxelGrid,
 )
+from pickcell.values.watched import Track, TrackState, Watched
 
 __all__ = [
     "BASE_FRAME",
@@ -44,7 +45,10 @@ __all__ = [
     "ShapeEstimate",
     "Sku",
     "Tool",
+    "Track",
+    "TrackState",
     "Voxel",
     "VoxelGrid",
+    "Watched",
     "Wrench",
 ]

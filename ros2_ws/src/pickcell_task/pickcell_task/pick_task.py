@@ -16,6 +16,7 @@ from pickcell.catalogue import load_catalogue
 from pickcell.cell import load_cell
 from pickcell.outcome import Code, Outcome, Stage
 from pickcell.task.dispatcher import Dispatcher, Job, JobState
+from pickcell.task.guard import GuardConfig
 from pickcell.task.ledger import Ledger
 from pickcell.task.pick import PickTask, TaskConfig
 from pickcell.task.record import PickReport
@@ -54,6 +55,7 @@ class PickTaskParameters:
     reading_max_age_s: float
     ready_wait_s: float
     max_moved: int
+    guard: bool
 
     def __post_init__(self) -> None:
         above_zero = [f.name for f in fields(self) if f.name.endswith("_s") and f.name != "ready_wait_s"]
@@ -85,7 +87,8 @@ class PickTaskApp:
             self._dispatcher.interrupted,
             SCENE_KEEPS_S,
         )
-        config = TaskConfig(hand=cell.hand, max_moved=parameters.max_moved)
+        guard = GuardConfig() if parameters.guard else None
+        config = TaskConfig(hand=cell.hand, max_moved=parameters.max_moved, guard=guard)
         self._task = PickTask(self._cell, catalogue, self._ledger, config, self._paperwork.directory)
         self._desk = Desk(self._dispatcher, catalogue)
         self._desk.listen(self._paperwork.on_change)  # first of all, so that the report is there when others hear of the end

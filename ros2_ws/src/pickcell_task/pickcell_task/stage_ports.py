@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pickcell_interfaces.msg import GraspOutcome
+from pickcell_interfaces.msg import GraspOutcome, SceneTracks
 from pickcell_interfaces.msg import HeldItem as HeldItemMsg
 from pickcell_interfaces.msg import Scene as SceneMsg
 from pickcell_interfaces.srv import (
@@ -19,6 +19,7 @@ from pickcell_interfaces.srv import (
     PlanPlace,
     PlanRetreat,
     SelectGrasp,
+    WatchScene,
 )
 from rclpy.client import Client
 from rclpy.node import Node
@@ -34,12 +35,14 @@ from pickcell.values import (
     JointTrajectory,
     PlacePlan,
     Scene,
+    VoxelGrid,
+    Watched,
 )
-from pickcell_conversions.drivers import MessageError, joint_state_to_msg, time_msg, trajectory_from_msg
+from pickcell_conversions.drivers import MessageError, joint_state_to_msg, seconds, time_msg, trajectory_from_msg
 from pickcell_conversions.grasps import candidate_to_msg, candidates_to_msg, decision_from_msg
 from pickcell_conversions.motions import approach_from_msg, held_to_msg, place_from_msg
 from pickcell_conversions.outcomes import manifest_to_msg, outcome_from_msg
-from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
+from pickcell_conversions.scenes import scene_from_msg, scene_to_msg, track_from_msg
 from pickcell_drivers.action_calls import wait_server
 
 Interrupted = Callable[[], Outcome[None]]
@@ -114,6 +117,9 @@ class RosScene:
     def __init__(self, caller: StageCaller) -> None:
         self._caller = caller
         self._client = caller.client(ObserveScene, "scene/observe")
+        self._watch = caller.client(WatchScene, "scene/watch")
+        self._newest: Outcome[Watched] | None = None
+        caller.node.create_subscription(SceneTracks, "scene/tracks", self._on_tracks, 1)
 
     def observe(self, manifest: dict[str, int], not_before_s: float) -> Outcome[Scene]:
         request = ObserveScene.Request(manifest=manifest_to_msg(manifest), with_views=True)
@@ -124,6 +130,28 @@ class RosScene:
             return scene_from_msg(msg.scene) if msg.scene.header.frame_id == BASE_FRAME else None
 
         return _answer(response, read)
+
+    def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
+        """Asked for and not waited for: the arm sets out meanwhile."""
+        self._newest = None
+        if not self._watch.service_is_ready():
+            return Outcome.failure(Code.NODE_LOST, f"Nobody offers {self._watch.srv_name}.")
+        self._watch.call_async(WatchScene.Request(follow=True, ids=list(ids)))
+        return Outcome.success(None)
+
+    def glance(self) -> Outcome[Watched] | None:
+        newest, self._newest = self._newest, None
+        return newest
+
+    def _on_tracks(self, msg: SceneTracks) -> None:
+        try:
+            tracks = tuple(track_from_msg(track) for track in msg.tracks)
+        except MessageError as error:
+            self._newest = Outcome.failure(Code.INTERNAL_ERROR, str(error))
+            return
+        outcome = outcome_from_msg(msg.outcome)
+        watched = Watched(seconds(msg.header.stamp), tracks, None, ()) if outcome.ok else None
+        self._newest = Outcome(outcome.code, outcome.text, watched)
 
 
 class RosGrasp:
@@ -191,6 +219,12 @@ class RosMotion:
             held=held_to_msg(held) if held is not None else HeldItemMsg(),
         )
         return self._ask(self._home, request, lambda msg: trajectory_from_msg(msg.trajectory))
+
+    def still_free(
+        self, trajectory: JointTrajectory, from_s: float, occupancy: VoxelGrid, grasp: GraspCandidate
+    ) -> Outcome[None]:
+        """Tracks come without the space around them: nobody can tell here."""
+        return Outcome.success(None)
 
     def plan_retreat(self, distance_m: float) -> Outcome[JointTrajectory]:
         request = PlanRetreat.Request(distance=float(distance_m))
