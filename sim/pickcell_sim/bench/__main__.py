@@ -13,6 +13,7 @@ from pickcell_sim.bench import idle as idle_bench
 from pickcell_sim.bench import pick as pick_bench
 from pickcell_sim.bench.claims.command import claims
 from pickcell_sim.bench.failures import write_failure_sheet
+from pickcell_sim.bench.guard import guard
 from pickcell_sim.bench.motion.command import motion
 from pickcell_sim.bench.physics import main as physics
 from pickcell_sim.bench.result import BenchResult
@@ -32,6 +33,7 @@ app.command()(suite)
 app.command()(claims)
 app.command("physics")(physics)
 app.command()(motion)
+app.command()(guard)
 app.command()(suites)
 app.command()(stage_times)
 

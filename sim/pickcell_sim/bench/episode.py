@@ -251,6 +251,7 @@ class _Run:
             needs_person=scored.needs_person,
             perturbation=scored.perturbation,
             struck=scored.struck,
+            met_n=scored.met_n,
             cell_s=scored.cell_s,
             stage_s=report.stage_durations(),
             wall_s=scored.wall_s,

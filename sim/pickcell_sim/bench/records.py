@@ -70,6 +70,8 @@ class PickRecord:
     """Kind that was scripted."""
     struck: bool = False
     """It found its moment and something to act on."""
+    met_n: float = 0.0
+    """Greatest force between the robot and what reached into its way, N."""
     cell_s: float = 0.0
     stage_s: dict[str, float] = field(default_factory=dict)
     """Stage -> cell time, computation included."""
@@ -114,6 +116,7 @@ def joined(tries: list[PickRecord]) -> PickRecord:
         needs_person=any(t.needs_person for t in tries),
         perturbation=tries[0].perturbation,
         struck=any(t.struck for t in tries),
+        met_n=max(t.met_n for t in tries),
         cell_s=sum(t.cell_s for t in tries),
         stage_s=stages,
         wall_s=sum(t.wall_s for t in tries),

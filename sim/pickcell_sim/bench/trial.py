@@ -54,6 +54,8 @@ class ScoredPick:
     """Kinds that were scripted."""
     struck: bool = False
     """Whether one of them found its moment and something to act on."""
+    met_n: float = 0.0
+    """Greatest force between the robot and what reached into its way, N."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,10 @@ class Trial:
             self._person_makes_room()
         kinds = ", ".join(p.kind.value for p in script.perturbations)
         took_wall_s = time.perf_counter() - wall_s
-        return ScoredPick(self.contents.seed, report, score, took_s, took_wall_s, needs_person, kinds, perturbations.struck)
+        met_n = max((entry.magnitude.get("robot_force_n", 0.0) for entry in perturbations.log), default=0.0)
+        return ScoredPick(
+            self.contents.seed, report, score, took_s, took_wall_s, needs_person, kinds, perturbations.struck, met_n
+        )
 
     def _person_makes_room(self) -> None:
         """The person who was called because nothing can be set down has changed the destination for an empty tote, and taken
