@@ -38,9 +38,9 @@ def test_shares_are_of_what_was_struck():
     assert m["shift_noticed_rate"].value == pytest.approx(1 / 2)
     assert m["collision_rate"].value == pytest.approx(1 / 4)
     assert m["noticed_rate"].value == pytest.approx(2 / 3)
-    assert m["false_intervention_rate"].value == pytest.approx(1 / 5)
-    assert m["undisturbed_delivered_rate"].value == pytest.approx(4 / 5)
-    assert m["uph"].value == pytest.approx(3600.0 * 6 / 110.0)
+    assert m["false_intervention_rate"].value == pytest.approx(1 / 4)
+    assert m["undisturbed_delivered_rate"].value == pytest.approx(3 / 4)
+    assert m["uph"].value == pytest.approx(3600.0 * 7 / 110.0)
 
 
 def test_both_arms_meet_the_same_disturbances():
