@@ -51,7 +51,7 @@ class ArmTour:
             vertices += self._dip(world, rng, vertices[-1])
         vertices.append(self._core.home)
         solver = self._solver
-        tool = CappedTool(solver.chain, solver.body, solver.local, np.zeros(0))
+        tool = CappedTool(solver.chain, solver.body, solver.local)
         motion = along_vertices(np.array(vertices), self._core.limits, tool, TOOL_CAP_MPS2)
         return motion.trajectory(self._core.robot.joint_names)
 
