@@ -238,9 +238,11 @@ class MotionCore:
                 best = Line(qs[: clear[0] + 1], line.step_m, line.wanted_m)
         return best
 
-    def path(self, q: Array, goals: Array, load: Load, checker: Checker) -> Outcome[tuple[Motion, Array, int]]:
+    def path(
+        self, q: Array, goals: Array, load: Load, checker: Checker, nodes: int | None = None
+    ) -> Outcome[tuple[Motion, Array, int]]:
         """The way out of where the arm stands too near to something (no motion when it does not), then a path (K, n) to one
-        of ``goals`` (G, n), best first, and which. NO_PATH when there is none."""
+        of ``goals`` (G, n), best first, and which. NO_PATH when none is found with ``nodes`` nodes per tree."""
         head = standstill(q)
         if path_clearance(checker, q[None, :])[0] < 0.0:
             out = self.escape(q, checker, self.solvers[load.tool])
@@ -252,12 +254,12 @@ class MotionCore:
         allowed = np.flatnonzero(path_clearance(checker, goals) >= 0.0)
         if len(allowed) == 0:
             return Outcome.failure(Code.NO_PATH, f"The goal is not clear: {self.blocker(checker, goals[0])}.")
-        cfg = self.config
+        cfg, nodes = self.config, nodes or self.config.rrt_nodes
         path, which = rrt_connect(
-            checker, q, np.ascontiguousarray(goals[allowed]), self.guides, cfg.rrt_nodes, cfg.rrt_step_m, cfg.seed
+            checker, q, np.ascontiguousarray(goals[allowed]), self.guides, nodes, cfg.rrt_step_m, cfg.seed
         )
         if which < 0:
-            return Outcome.failure(Code.NO_PATH, f"The search ended after {cfg.rrt_nodes} nodes.")
+            return Outcome.failure(Code.NO_PATH, f"The search ended after {nodes} nodes.")
         if len(path) > 2:
             path = shortcut(checker, path, cfg.shortcut_tries, cfg.seed)
         return Outcome.success((head, path, int(allowed[which])))

@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 
 SOFTENINGS = 4
 """How often a stop is made softer for the sake of what is held, before it is made as hard as the joints allow."""
-NEARER_M = 0.003
-"""A moving arm that is inside a margin already may come this much nearer while it stops."""
+NODES = 300
+"""Of the search: an arm that has not found a way by then had better stand still and look."""
 
 
 def braking(state: State, limits: JointLimits, tool: Tool, tool_cap: float) -> Motion:
@@ -78,7 +78,7 @@ def replan(
         if not samples_free(allowed, stop.position):
             said = f"Braking ends in {core.blocker(checker, stop.position[-1])}."
             return Outcome(Code.UNEXPECTED_CONTACT, said, (stop, -1))
-    found = core.path(stop.position[-1], goals, load, checker)
+    found = core.path(stop.position[-1], goals, load, checker, NODES)
     if not found.ok:
         return Outcome(found.code, found.text, (stop, -1))
     head, path, which = found.unwrap()
