@@ -22,6 +22,9 @@ SURVEY = 400
 OFTEN = 0.9
 """Links that overlap in more than this share of all configurations do so by construction."""
 
+_OVERLAPS: dict[object, set[tuple[int, int]]] = {}
+"""Robot -> pairs of its shapes that overlap by construction."""
+
 
 @dataclass(frozen=True)
 class Solid:
@@ -101,7 +104,7 @@ class ExactScene:
         self._pair(robot, item, obstacles)
         self.data = self.model.createData()
         self.shape_data = pinocchio.GeometryData(self.shapes)
-        self._drop_what_always_touches(robot)
+        self._drop_what_always_touches(robot, (urdf, tuple(arm_joints), tuple(sorted((still or {}).items()))))
         for k, pair in enumerate(self.shapes.collisionPairs):
             if pair.second in obstacles or pair.first in obstacles:
                 self.shape_data.collisionRequests[k].security_margin = margin_m
@@ -135,17 +138,24 @@ class ExactScene:
         for a, b in pairs:
             self.shapes.addCollisionPair(pinocchio.CollisionPair(a, b))
 
-    def _drop_what_always_touches(self, robot: list[int]) -> None:
+    def _overlaps(self, robot: list[int]) -> set[tuple[int, int]]:
+        """Pairs of the robot's own shapes that touch in nearly all configurations: so they are built."""
         rng = np.random.default_rng(0)
         hits = np.zeros(len(self.shapes.collisionPairs))
         low, high = self.model.lowerPositionLimit, self.model.upperPositionLimit
         for _ in range(SURVEY):
             pinocchio.computeCollisions(self.model, self.data, self.shapes, self.shape_data, rng.uniform(low, high), False)
             hits += [result.isCollision() for result in self.shape_data.collisionResults]
-        own = set(robot)
-        for pair, share in zip(list(self.shapes.collisionPairs), hits / SURVEY, strict=True):
-            if share > OFTEN and pair.first in own and pair.second in own:
-                self.shapes.removeCollisionPair(pair)
+        own, pairs = set(robot), self.shapes.collisionPairs
+        often = [pair for pair, count in zip(pairs, hits, strict=True) if count > OFTEN * SURVEY]
+        return {(pair.first, pair.second) for pair in often if pair.first in own and pair.second in own}
+
+    def _drop_what_always_touches(self, robot: list[int], key: object) -> None:
+        """The same for every scene of a robot, so looked for once."""
+        if key not in _OVERLAPS:
+            _OVERLAPS[key] = self._overlaps(robot)
+        for first, second in _OVERLAPS[key]:
+            self.shapes.removeCollisionPair(pinocchio.CollisionPair(first, second))
         self.shape_data = pinocchio.GeometryData(self.shapes)
 
     def free(self, q: ArrayLike) -> bool:
