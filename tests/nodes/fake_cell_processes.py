@@ -82,6 +82,7 @@ class FakeCellProcesses:
             "catalogue": self.catalogue,
             "ledger_file": self.folder / "ledger.sqlite",
             "report_directory": self.folder / "reports",
+            "guard": "true",
             "reading_max_age_s": 2.0,  # the fakes' time is the wall clock's: a busy machine must not end their picks
         }
         words = [word for key, value in values.items() for word in ("-p", f"{key}:={value}")]

@@ -1,7 +1,8 @@
 """One stage node without its computation, as a process: ``fake_stages.py scene|grasp_selector|motion_planner``.
 
 Same services, heartbeat and name as the real one. The scene holds one flat box per piece on the manifest; every motion lasts
-``MOTION_S`` and goes nowhere. A file named by ``FAKE_FAULT`` holds a code with which ``observe`` then fails.
+``MOTION_S`` and goes nowhere. A file named by ``FAKE_FAULT`` holds a code with which ``observe`` then fails, or ``moved``: what is
+followed is then seen 5 cm from where it was.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pickcell_interfaces.msg import CameraRate
+from pickcell_interfaces.msg import CameraRate, SceneTracks
 from pickcell_interfaces.srv import (
     ObserveScene,
     PlanApproach,
@@ -21,6 +22,7 @@ from pickcell_interfaces.srv import (
     PlanPlace,
     PlanRetreat,
     SelectGrasp,
+    WatchScene,
 )
 from rclpy.node import Node
 
@@ -40,13 +42,15 @@ from pickcell.values import (
     Scene,
     ShapeEstimate,
     Tool,
+    Track,
+    TrackState,
     VoxelGrid,
 )
 from pickcell_conversions.drivers import joint_state_from_msg, trajectory_to_msg
 from pickcell_conversions.grasps import candidates_from_msg, decision_to_msg
 from pickcell_conversions.motions import approach_to_msg, place_to_msg
-from pickcell_conversions.outcomes import manifest_from_msg
-from pickcell_conversions.scenes import scene_from_msg, scene_to_msg
+from pickcell_conversions.outcomes import manifest_from_msg, outcome_to_msg
+from pickcell_conversions.scenes import scene_from_msg, scene_to_msg, track_to_msg
 from pickcell_node.heartbeat import HeartbeatPublisher
 from pickcell_node.main import run
 from pickcell_node.serve import serve
@@ -85,10 +89,30 @@ class FakeStage:
 
     def offer_scene(self) -> None:
         self.offer(ObserveScene, "~/observe", self.observe)
+        self.offer(WatchScene, "~/watch", self.watch)
+        self._ids: list[int] = []
+        self._tracks = self.node.create_publisher(SceneTracks, "~/tracks", 1)
+        self.node.create_timer(0.05, self.track)
+
+    def watch(self, request, response) -> Outcome[None]:
+        self._ids = list(request.ids) if request.follow else []
+        return Outcome.success(None)
+
+    def track(self) -> None:
+        if not self._ids:
+            return
+        fault = Path(os.environ.get("FAKE_FAULT", "/nonexistent"))
+        moved = fault.is_file() and "moved" in fault.read_text()
+        X, state = make_pose((0.05 if moved else 0.0, 0.0, 0.0)), TrackState.MOVED if moved else TrackState.STILL
+        msg = SceneTracks(outcome=outcome_to_msg(Outcome.success(None)))
+        msg.header.stamp = self.node.get_clock().now().to_msg()
+        msg.tracks = [track_to_msg(Track(int(i), X, state, 0.9)) for i in self._ids]
+        self._tracks.publish(msg)
 
     def observe(self, request, response) -> Outcome[Scene]:
         fault = Path(os.environ.get("FAKE_FAULT", "/nonexistent"))
-        if fault.is_file() and (words := fault.read_text().split()):
+        self._ids = []
+        if fault.is_file() and (words := fault.read_text().split()) and words[0] != "moved":
             if words[0] == "hang":
                 time.sleep(60.0)
             return Outcome.failure(Code(words[0]), " ".join(words[1:]))

@@ -154,6 +154,20 @@ def test_a_pick_runs_to_its_report(operator):
     assert "It is a box." in said.sentence and said.job_id == answer.job_id
 
 
+def test_what_is_seen_to_move_on_the_way_is_chosen_anew(operator, cell):
+    cell.fault.write_text("moved")
+    job_id = operator.pick("flat-a").job_id
+    job = operator.job(job_id)
+    cell.fault.unlink()
+    assert job.outcome.code == "target_moved", job.outcome.text
+    data = json.loads(operator.call(GetReport, "get_report", job_id=job_id).json)
+    ends = [(stage["stage"], stage["code"]) for stage in data["stages"] if stage["code"] != "ok"]
+    assert len(ends) >= 2 and {code for _, code in ends} == {"target_moved"}
+    assert {stage for stage, _ in ends} <= {"approach", "grasp"}
+    after = operator.pick("flat-a").job_id
+    assert operator.job(after).outcome.code == "ok"
+
+
 def test_the_ledger_follows_what_was_delivered(operator):
     time.sleep(1.2)  # statistics come once a second: these are from after the last test
     before = operator.stats[-1]

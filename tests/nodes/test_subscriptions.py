@@ -40,7 +40,7 @@ DRIVER_TOPICS = (
 )
 CELL_TOPICS = (
     r"/(scene|grasp_selector|motion_planner)/heartbeat",
-    r"/scene/instances",
+    r"/scene/(instances|tracks)",
     r"/grasp/(candidates|outcomes)",
     r"/pick/state",
     r"/stats",
@@ -52,7 +52,7 @@ DRIVER_SERVICES = (
     r"/(arm_controller/follow_joint_trajectory|gripper_controller/gripper_cmd)/_action/(send_goal|cancel_goal|get_result)",
 )
 CELL_SERVICES = (
-    r"/scene/observe",
+    r"/scene/(observe|watch)",
     r"/grasp_selector/select",
     r"/motion_planner/plan_(approach|lift|place|home|retreat)",
 )
