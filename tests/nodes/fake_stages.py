@@ -1,8 +1,8 @@
 """One stage node without its computation, as a process: ``fake_stages.py scene|grasp_selector|motion_planner``.
 
 Same services, heartbeat and name as the real one. The scene holds one flat box per piece on the manifest; every motion lasts
-``MOTION_S`` and goes nowhere. A file named by ``FAKE_FAULT`` holds a code with which ``observe`` then fails, or ``moved``: what is
-followed is then seen 5 cm from where it was.
+``MOTION_S`` and goes nowhere. A file named by ``FAKE_FAULT`` holds a code with which ``observe`` then fails, or ``moved``:
+what is followed is then seen 5 cm from where it was.
 """
 
 from __future__ import annotations
