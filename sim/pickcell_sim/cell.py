@@ -157,11 +157,13 @@ class InProcessCell:
         self._following, self._glanced = ids, None
         if self.driver.cameras is None or not isinstance(self.perception, PerceptionPipeline):
             return Outcome.failure(Code.NODE_LOST, "There are no cameras to watch with.")
+        if unknown := set(ids) - set(self.perception.ids):
+            return Outcome.failure(Code.SCENE_EMPTY, f"No instances {sorted(unknown)} in the last look.")
         return Outcome.success(None)
 
     def glance(self) -> Outcome[Watched] | None:
         """Watching runs beside everything else: it costs the cell no time, but what it says is of the glance before."""
-        if not isinstance(self.perception, PerceptionPipeline):
+        if not self._following or not isinstance(self.perception, PerceptionPipeline):
             return None
         frames = [f for f in (self.driver.capture(camera.name) for camera in self.cell.fixed_cameras) if f is not None]
         start = time.perf_counter()

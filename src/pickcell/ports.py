@@ -43,8 +43,8 @@ class ScenePort(Protocol):
         SCENE_EMPTY (nothing in the source tote) carries its scene all the same; other failures carry none."""
 
     def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
-        """Watch these instances of the last look from now on, until the next one. SCENE_EMPTY without a look, NODE_LOST
-        where nobody can watch."""
+        """Watch these instances of the last look from now on, until the next one; none of them: stop watching. SCENE_EMPTY
+        without such a look, NODE_LOST where nobody can watch."""
 
     def glance(self) -> Outcome[Watched] | None:
         """What was seen of them last, without waiting; None before there is anything, or anything new."""

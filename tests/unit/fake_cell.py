@@ -98,7 +98,7 @@ class FakeCell:
         self.at_place = False
         self.estop = False
         self.stopped = 0
-        self.followed: tuple[int, ...] = ()
+        self.followed: list[tuple[int, ...]] = []
         self.glances: list[Outcome[Watched] | None] = []
         self.way: Outcome[None] = Outcome.success(None)
         self.stop_reason: Outcome[None] = Outcome.success(None)
@@ -136,7 +136,7 @@ class FakeCell:
         return Outcome.success(scene) if instances else Outcome(Code.SCENE_EMPTY, "Empty.", scene)
 
     def follow(self, ids: tuple[int, ...]) -> Outcome[None]:
-        self.followed = ids
+        self.followed.append(ids)
         return Outcome.success(None)
 
     def glance(self) -> Outcome[Watched] | None:

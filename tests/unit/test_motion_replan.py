@@ -9,11 +9,12 @@ import pytest
 from motion_cells import cell, planner
 
 from pickcell.motion import made_up
+from pickcell.motion.ahead import way_ahead
 from pickcell.motion.replan import braking, replan
 from pickcell.motion.sweep import samples_free
 from pickcell.motion.timing import DT_S, Motion, peak_tool_acceleration
 from pickcell.outcome import Code
-from pickcell.values import Tool, Voxel
+from pickcell.values import GraspCandidate, Tool, Voxel
 
 NOBODY = np.zeros((0, 4))
 TRIES = 30
@@ -102,3 +103,30 @@ def test_too_late_to_stop_says_so_and_stops_all_the_same():
     state = (motion.position[now], motion.velocity[now], motion.acceleration[now])
     found = replan(core, state, goal, load, checker, TRIES)
     assert found.code is Code.UNEXPECTED_CONTACT and found.value is not None and found.value[1] == -1
+
+
+def test_a_stop_stays_within_the_joints_ranges_or_says_that_it_cannot():
+    core, _, load, checker, goal, motion = _moving()
+    q, v, a = _state(motion, 0.5)
+    q, v, a = q.copy(), v.copy(), np.zeros_like(a)
+    v[6] = core.limits.velocity[6]
+    q[6] = core.limits.upper[6] - 0.02
+    found = replan(core, (q, v, a), goal, load, checker, TRIES)
+    assert not found.ok and found.value is not None and found.value[1] == -1
+    q[6] = core.limits.upper[6] - 0.6
+    slow = braking((q, v, a), core.limits, core.tool(load), 0.5)
+    assert np.all(slow.position <= core.limits.upper)
+
+
+def test_the_way_ahead_is_blocked_by_what_comes_up_on_it_and_by_nothing_else():
+    core, scene, load, _, _, motion = _moving()
+    trajectory = motion.trajectory(core.robot.joint_names)
+    grasp = GraspCandidate(load.tool, 1, np.eye(4), 0.9, 0.04, load.opening_m, 15.0)
+    assert way_ahead(core, trajectory, 0.0, scene.occupancy, grasp).ok
+    at = core.solvers[load.tool].pose(motion.position[int(0.7 * len(motion.position))])[:3, 3]
+    now = _with_cube(scene, at).occupancy
+    blocked = way_ahead(core, trajectory, 0.2, now, grasp)
+    assert blocked.code is Code.PATH_BLOCKED and "against items" in blocked.text
+    behind = core.solvers[load.tool].pose(motion.position[0])[:3, 3] - np.array([0.0, 0.35, 0.0])
+    assert way_ahead(core, trajectory, 0.2, _with_cube(scene, behind).occupancy, grasp).ok
+    assert way_ahead(core, trajectory, trajectory.duration_s + 1.0, now, grasp).ok, "what is over cannot be blocked"

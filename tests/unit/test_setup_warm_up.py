@@ -13,7 +13,7 @@ import pytest
 from pickcell.setup.layout import Layout
 from pickcell.setup.progress import Progress
 from pickcell.setup.ros_source import RosSource
-from pickcell.setup.warm_up import SKIP, WarmUp, is_warm
+from pickcell.setup.warm_up import SKIP, WarmUp, forget_stale_kernels, is_warm
 
 WHEELS = RosSource("wheels", "test")
 ENV = {"PATH": os.environ["PATH"]}
@@ -57,6 +57,23 @@ def test_what_was_compiled_from_older_sources_is_forgotten(layout: Layout) -> No
     old.write_text("stale")
     WarmUp(layout, ENV, WHEELS).finish(Progress(io.StringIO()))
     assert not old.exists()
+
+
+def test_who_works_on_kernels_tests_the_new_ones(layout: Layout) -> None:
+    old, new = layout.root / "src/__pycache__/caller-1.nbi", layout.root / "src/__pycache__/caller-1.nbc"
+    old.parent.mkdir()
+    for path in (old, new):
+        path.write_text("compiled")
+    later = old.stat().st_mtime
+    os.utime(layout.root / "src/kernel.py", (later - 10.0, later - 10.0))
+    forget_stale_kernels(layout)
+    assert old.exists(), "nothing has changed since"
+    os.utime(layout.root / "src/plain.py", (later + 10.0, later + 10.0))
+    forget_stale_kernels(layout)
+    assert old.exists(), "what holds no kernels does not matter"
+    os.utime(layout.root / "src/kernel.py", (later + 10.0, later + 10.0))
+    forget_stale_kernels(layout)
+    assert not old.exists() and not new.exists()
 
 
 def test_a_failure_is_told_and_tried_again_next_time(layout: Layout) -> None:

@@ -57,7 +57,7 @@ def test_what_moved_is_looked_for_and_chosen_anew(ledger, glance):
     report = pick(ledger, cell)
     assert Code.TARGET_MOVED in codes(report) and cell.calls["observe"] >= 2
     assert report.placed and report.attempts == 2, report.text
-    assert cell.followed == (1,)
+    assert cell.followed[0] == (1,) and cell.followed[-1] == (), "nobody watches any longer than to contact"
 
 
 def test_the_grasp_is_not_blamed(ledger):
@@ -71,13 +71,24 @@ def test_the_grasp_is_not_blamed(ledger):
     "glances",
     [
         [seen(0.03), seen(0.0), seen(0.03), seen(0.0)],
+        [seen(0.03), seen(state=TrackState.HIDDEN)] * 3,
+        [seen(0.03), Outcome.failure(Code.CAMERA_STALE)] * 3,
         [seen(0.004)] * 6,
         [seen(0.05, TrackState.HIDDEN)] * 6,
         [None] * 6,
         [Outcome.failure(Code.CAMERA_STALE)] * 6,
         [Outcome.success(Watched(0.0, (), None, ()))] * 6,
     ],
-    ids=["once only", "hardly", "hidden", "nothing new", "no camera", "not followed"],
+    ids=[
+        "once only",
+        "hidden in between",
+        "blind in between",
+        "hardly",
+        "hidden",
+        "nothing new",
+        "no camera",
+        "not followed",
+    ],
 )
 def test_no_reason_to_stop(ledger, glances):
     report = pick(ledger, cell_with_glances(*glances))
@@ -101,4 +112,4 @@ def test_without_the_space_around_nobody_asks_for_the_way(ledger):
 def test_with_eyes_closed_nothing_is_followed(ledger):
     cell = cell_with_glances(seen(0.03), seen(0.03))
     report = PickTask(cell, FakeCatalogue(), ledger, TaskConfig()).run(PickRequest("job-1", "box-1"))
-    assert report.attempts == 1 and cell.followed == ()
+    assert report.attempts == 1 and cell.followed == []

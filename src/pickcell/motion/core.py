@@ -54,7 +54,8 @@ class Load:
 
 
 class MotionCore:
-    """One cell's robot, limits, worlds and solvers. Thread-safe: nothing changes after construction."""
+    """One cell's robot, limits, worlds and solvers. Thread-safe: nothing changes after construction but what
+    the worlds keep of the furniture."""
 
     def __init__(self, cell: CellConfig, urdf: str, config: MotionConfig | None = None) -> None:
         self.cell, self.config = cell, config or MotionConfig()

@@ -21,7 +21,7 @@ IGNORE = -100.0
 """A margin that takes obstacles out of a check."""
 OUTSIDE = 10.0
 """More than any distance of a field."""
-NEAREST_OFF = 1.12
+NEAREST_OFF = 1.122
 """Voxels by which the nearest voxel's distance may be more than the interpolated one: the mean way from it to the eight
 corners, where that is longest."""
 

@@ -287,7 +287,8 @@ class RobotModel:
         """
         rng = np.random.default_rng(0)
         arm = rng.uniform(self.lower, self.upper, (SURVEY, self.n))
-        qs = self.full(arm, jaw_opening=np.inf, cup_extended=True)
+        half = SURVEY // 2
+        qs = np.vstack([self.full(arm[:half], np.inf, True), self.full(arm[half:], 0.0, False)])
         share, nearest = _survey(self.chain, self.spheres_local, qs)
         s = self.spheres_local
         apart = np.array([self._joints_between(s.body[a], s.body[b]) for a, b in s.pairs])

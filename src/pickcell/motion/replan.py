@@ -34,13 +34,21 @@ def braking(state: State, limits: JointLimits, tool: Tool, tool_cap: float) -> M
     """From a moving state to rest as quickly as the joints may, more softly where the tool would exceed its cap and that
     helps."""
     soft, hardest = 1.0, _stop(state, limits, 1.0)
+    motion = hardest
     for _ in range(SOFTENINGS):
-        motion = _stop(state, limits, soft)
         peak = peak_tool_acceleration(tool, motion.position, DT_S) if len(motion.position) > 2 else 0.0
         if peak <= tool_cap:
             return motion
         soft *= max(0.3, 0.9 * tool_cap / peak)
+        motion = _stop(state, limits, soft)
+        if _leaves(motion, limits):
+            break
     return hardest
+
+
+def _leaves(motion: Motion, limits: JointLimits) -> bool:
+    """Whether it goes beyond a joint's range."""
+    return bool(np.any(motion.position < limits.lower) or np.any(motion.position > limits.upper))
 
 
 def _stop(state: State, limits: JointLimits, soft: float) -> Motion:
@@ -52,6 +60,7 @@ def _stop(state: State, limits: JointLimits, soft: float) -> Motion:
     given.max_velocity = limits.velocity.tolist()
     given.max_acceleration = np.maximum(soft * limits.acceleration, 1.001 * np.abs(state[2])).tolist()
     given.max_jerk = limits.jerk.tolist()
+    given.synchronization = ruckig.Synchronization.No  # each joint as soon as it can
     given.duration_discretization = ruckig.DurationDiscretization.Discrete
     found = ruckig.Trajectory(n)
     ruckig.Ruckig(n, DT_S).calculate(given, found)
@@ -78,6 +87,8 @@ def replan(
         if not samples_free(allowed, stop.position):
             said = f"Braking ends in {core.blocker(checker, stop.position[-1])}."
             return Outcome(Code.UNEXPECTED_CONTACT, said, (stop, -1))
+    if _leaves(stop, core.limits):
+        return Outcome(Code.NO_PATH, "Braking ends beyond a joint's range.", (stop, -1))
     found = core.path(stop.position[-1], goals, load, checker, NODES)
     if not found.ok:
         return Outcome(found.code, found.text, (stop, -1))

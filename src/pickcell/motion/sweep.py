@@ -18,7 +18,7 @@ from pickcell.motion.checking import CEILING_M
 from pickcell.motion.field import IGNORE, least_distance
 
 STEP_SLACK_M = 0.008
-"""Motion allowed beyond the clearance found: no sphere goes deeper than half of it into its margin."""
+"""Motion allowed beyond the clearance found: no sphere goes deeper than that into its margin, and mostly half as deep."""
 FAR_M = 0.15
 """Above this nobody needs to know how far something is."""
 ROUGH_M = 0.02
@@ -261,7 +261,7 @@ def _share(room, speed, travel, bend):  # type: ignore[no-untyped-def]
     if travel <= room:
         return 1.0
     if speed >= travel or bend <= 0.0:
-        return room / travel
+        return room / max(travel, speed)
     return max(room / travel, (np.sqrt(speed * speed + 2.0 * bend * room) - speed) / bend)
 
 

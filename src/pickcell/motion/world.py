@@ -193,12 +193,13 @@ class SceneWorlds:
         """Distance to the furniture on a part of a scene's padded grid: the same from scene to scene, so kept."""
         pad = int(np.ceil(SEEN_LIMIT_M / grid.resolution_m))
         lattice = (*grid.origin, grid.resolution_m, *grid.state.shape)
-        if self._furniture is None or self._furniture[0] != lattice:
+        kept = self._furniture
+        if kept is None or kept[0] != lattice:
             origin, padded = grid.origin - pad * grid.resolution_m, [n + 2 * pad for n in grid.state.shape]
             on = fixed_on(self.empty, origin, grid.resolution_m, (padded[0], padded[1], padded[2]))
-            self._furniture = (lattice, on)
+            self._furniture = kept = (lattice, on)
         first = corner + pad
-        return self._furniture[1][tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))]
+        return kept[1][tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))]
 
     def full(self, scene: Scene | None, robot: Array) -> World:
         """Everything seen is an obstacle, but what lies inside the robot itself (``robot`` spheres (N, 4)) cannot be."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from pickcell.setup import virtual_env
 from pickcell.setup.environment import process_environment
@@ -25,12 +26,14 @@ SKIP = "PICKCELL_NO_WARM_UP"
 def warm_key(layout: Layout) -> str:
     """Hash over the environment and every source that holds kernels."""
     digest = hashlib.sha256(virtual_env.read_stamp(layout).get("key", "").encode())
-    for folder in ("src", "sim"):
-        for path in sorted((layout.root / folder).rglob("*.py")):
-            text = path.read_bytes()
-            if b"njit" in text or b"numba" in text:
-                digest.update(f"{path.relative_to(layout.root)}\n".encode() + text)
+    for path in _kernel_sources(layout):
+        digest.update(f"{path.relative_to(layout.root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _kernel_sources(layout: Layout) -> list[Path]:
+    every = [path for folder in ("src", "sim") for path in sorted((layout.root / folder).rglob("*.py"))]
+    return [path for path in every if b"njit" in (text := path.read_bytes()) or b"numba" in text]
 
 
 def is_warm(layout: Layout, env: Mapping[str, str]) -> bool:
@@ -46,6 +49,14 @@ def forget_kernels(layout: Layout) -> None:
         for pattern in ("*.nbi", "*.nbc"):
             for path in (layout.root / folder).rglob(pattern):
                 path.unlink(missing_ok=True)
+
+
+def forget_stale_kernels(layout: Layout) -> None:
+    """The same, where any source with kernels is newer than the oldest that was compiled: for who works on them."""
+    compiled = [path.stat().st_mtime for folder in ("src", "sim") for path in (layout.root / folder).rglob("*.nbi")]
+    newest = max((path.stat().st_mtime for path in _kernel_sources(layout)), default=0.0)
+    if compiled and newest > min(compiled):
+        forget_kernels(layout)
 
 
 class WarmUp:

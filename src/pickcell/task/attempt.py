@@ -60,20 +60,25 @@ class Attempt(Choice):
         plan = chosen.unwrap()
         outcome = self.take(scene, plan)
         if not outcome.ok:
-            self._came_of(plan.candidate, outcome.code)
-            if outcome.code not in NOT_THE_GRASPS_FAULT:
-                self.failed.append(plan.candidate)
+            self.not_taken(plan.candidate, outcome.code)
             self.pictures.scene("at failure", scene)
             return outcome.failed_as()
         held = outcome.unwrap()
         placed = self.deliver(scene, held)
-        self._came_of(plan.candidate, placed.code)
+        self.came_of(plan.candidate, placed.code)
         if not placed.ok and not self.released:
             self.pictures.scene("at failure", scene)
             return placed.failed_as()
         return self._confirm(scene, held, placed)
 
-    def _came_of(self, candidate: GraspCandidate, code: Code) -> None:
+    def not_taken(self, candidate: GraspCandidate, code: Code) -> None:
+        """A grasp has failed. It is not tried again, unless the fault was not its own."""
+        self.came_of(candidate, code)
+        if code not in NOT_THE_GRASPS_FAULT:
+            self.failed.append(candidate)
+
+    def came_of(self, candidate: GraspCandidate, code: Code) -> None:
+        """Tell the choice what came of a grasp, and remember what was lost on the way."""
         self.learn(candidate, code)
         if code in LOST_IN_FLIGHT:
             self.task.lost_in_flight[candidate.tool] += 1
@@ -125,6 +130,8 @@ class Attempt(Choice):
         self.tare = tared.unwrap()
         watch = self._guarded(plan.contact, self._contact_watch(plan.candidate, self.tare), way=False)
         contact = self.stages.move(plan.contact, watch)
+        if self.guard is not None:
+            self.guard.close()
         if not contact.ok and contact.code is not Code.UNEXPECTED_CONTACT:
             return contact
         if plan.candidate.tool is Tool.SUCTION:

@@ -93,8 +93,7 @@ class Clearing(Attempt):
             return chosen.failed_as()
         taken = self.take(scene, chosen.unwrap())
         if not taken.ok:
-            self.learn(chosen.unwrap().candidate, taken.code)
-            self.failed.append(chosen.unwrap().candidate)
+            self.not_taken(chosen.unwrap().candidate, taken.code)
             return taken.failed_as()
         return self._set_aside(scene, taken.unwrap(), chosen.unwrap().candidate)
 
@@ -182,7 +181,7 @@ class Clearing(Attempt):
 
     def _set_aside(self, scene: Scene, held: HeldItem, candidate: GraspCandidate) -> Outcome[None]:
         place, placed = self._carry_aside(scene, held, candidate)
-        self.learn(candidate, placed.code)
+        self.came_of(candidate, placed.code)
         if not placed.ok:
             return placed.failed_as()
         released = self.stages.release(held, self.give_m)

@@ -53,9 +53,18 @@ class ApproachGuard:
 
         return watch
 
+    def close(self) -> None:
+        """Nobody needs to watch any more."""
+        if self._awake:
+            self._awake = False
+            self._ports.scene.follow(())
+
     def _glance(self, trajectory: JointTrajectory, elapsed_s: float, way: bool) -> Outcome[None]:
         seen = self._ports.scene.glance()
-        if seen is None or seen.value is None:  # nothing new, or nothing to be seen: no reason to stop
+        if seen is None:  # nothing new
+            return Outcome.success(None)
+        if seen.value is None:  # nothing to be seen: no reason to stop
+            self._votes = dict.fromkeys(self._votes, 0)
             return Outcome.success(None)
         moved = self._target_moved(seen.value)
         if not moved.ok:
@@ -68,7 +77,7 @@ class ApproachGuard:
     def _target_moved(self, seen: Watched) -> Outcome[None]:
         track = next((t for t in seen.tracks if t.id == self._plan.candidate.instance_id), None)
         if track is None or track.state is TrackState.HIDDEN:  # the hand itself hides it in the end
-            return Outcome.success(None)
+            return self._agreed(Code.TARGET_MOVED, False, "")
         if track.state is TrackState.LOST:
             return self._agreed(Code.TARGET_MOVED, True, "It is no longer where it was.")
         way_m = self._way(track)

@@ -23,6 +23,7 @@ from pickcell_interfaces.srv import (
 )
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
 
 from pickcell.outcome import Code, Outcome
 from pickcell.ports import SensorPort
@@ -136,8 +137,15 @@ class RosScene:
         self._newest = None
         if not self._watch.service_is_ready():
             return Outcome.failure(Code.NODE_LOST, f"Nobody offers {self._watch.srv_name}.")
-        self._watch.call_async(WatchScene.Request(follow=True, ids=list(ids)))
+        self._watch.call_async(WatchScene.Request(follow=bool(ids), ids=list(ids))).add_done_callback(self._on_watch)
         return Outcome.success(None)
+
+    def _on_watch(self, future: Future) -> None:
+        """What could not be followed is said at the next glance."""
+        outcome = outcome_from_msg(future.result().outcome)
+        if not outcome.ok:
+            self._caller.node.get_logger().warning(f"{self._watch.srv_name}: {outcome.text}")
+            self._newest = outcome.failed_as()
 
     def glance(self) -> Outcome[Watched] | None:
         newest, self._newest = self._newest, None

@@ -62,7 +62,11 @@ def motion(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("planning legs", total=n)
         bench = MotionBench(config, oracle)
-        measured = bench.run(n, seed, lambda done: progress.update(task, completed=done))
+        try:
+            measured = bench.run(n, seed, lambda done: progress.update(task, completed=done))
+        except ValueError as error:
+            console.print(f"[red]{error}[/red]", highlight=False)
+            raise typer.Exit(FAILED) from None
         progress.add_task("planning whole picks", total=None)
         planner = MotionPlanner(config, expand_urdf(config))
         whole_picks(config, planner, 2, seed)  # does not count: what is loaded once
@@ -94,13 +98,15 @@ def _from_files(
 ) -> None:
     try:
         robot = ProblemRobot(urdf, joints)
+        if made and any(folder.rglob("scene*.yaml")):
+            raise ProblemError(f"{folder} holds problems already: give --made an empty folder")
         if made:
             with console.status(f"writing {made} problems into {folder}"):
                 write_problems(folder, robot, HAND, made, seed)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("solving", total=len(list(find_problems(folder))))
             solved = run_problems(folder, robot, on_problem=lambda done: progress.update(task, completed=done))
-    except (ProblemError, UrdfError, OSError) as error:
+    except (ProblemError, UrdfError, OSError, RuntimeError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(FAILED) from None
     kinds = sorted({name.split("/")[0] for name in solved.names})

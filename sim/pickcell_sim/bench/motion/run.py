@@ -34,6 +34,8 @@ APPEARS_AT, BLOCKS_AT = 0.25, 0.65
 OBSTACLE_M = 0.08
 """Side of the cube that comes up."""
 REPLAN_TRIES = 40
+MOST_IN_VAIN = 20
+"""Bins in a row from which nothing could be drawn."""
 
 
 @dataclass
@@ -87,13 +89,19 @@ class MotionBench:
         self.measured = Measured()
 
     def run(self, legs: int, seed: int, on_leg: Callable[[int], None] = lambda done: None) -> Measured:
-        """``legs`` legs of cycles from ``seed`` on. What is compiled is compiled first, on a cycle that does not count."""
+        """``legs`` legs of cycles from ``seed`` on, after one that does not count and compiles what is compiled. Raises
+        ValueError for an arm that reaches nothing."""
         for leg in self.legs.cycle(seed):
             self._one(leg)
         self.measured = Measured()
+        in_vain = 0
         while len(self.measured.ours.solved) < legs:
             self.measured.cycles += 1
-            for leg in self.legs.cycle(seed + self.measured.cycles):
+            drawn = self.legs.cycle(seed + self.measured.cycles)
+            in_vain = 0 if drawn else in_vain + 1
+            if in_vain == MOST_IN_VAIN:
+                raise ValueError(f"{in_vain} bins in a row without a box that this arm can reach and carry over")
+            for leg in drawn:
                 self._one(leg)
                 on_leg(len(self.measured.ours.solved))
         return self.measured
